@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+//
+// The name of a message: a UUID of version 7 (RFC 9562), made by the library unless the caller
+// brings one. It travels with every copy, so that consumers can drop the copies.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace outbox {
+
+struct message_id {
+    std::array<std::uint8_t, 16> bytes{};
+
+    friend constexpr auto operator<=>(message_id const&, message_id const&) = default;
+
+    [[nodiscard]] constexpr bool is_nil() const {
+        return *this == message_id{};
+    }
+};
+
+/// The 36 characters of RFC 9562, lower case.
+[[nodiscard]] inline std::string to_string(message_id const& id) {
+    constexpr char digits[] = "0123456789abcdef";
+    std::string text;
+    text.reserve(36);
+    for (std::size_t i = 0; i < id.bytes.size(); ++i) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+        text += digits[id.bytes[i] >> 4U];
+        text += digits[id.bytes[i] & 0x0FU];
+    }
+    return text;
+}
+
+/// Reads the 36-character form, upper or lower case; nothing when `text` is not one.
+[[nodiscard]] constexpr std::optional<message_id> parse_message_id(std::string_view text) {
+    if (text.size() != 36) return std::nullopt;
+    message_id id{};
+    std::size_t nibble = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        char const c = text[i];
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+            if (c != '-') return std::nullopt;
+            continue;
+        }
+        unsigned value = 0;
+        if (c >= '0' && c <= '9') {
+            value = static_cast<unsigned>(c - '0');
+        } else if (c >= 'a' && c <= 'f') {
+            value = static_cast<unsigned>(c - 'a') + 10U;
+        } else if (c >= 'A' && c <= 'F') {
+            value = static_cast<unsigned>(c - 'A') + 10U;
+        } else {
+            return std::nullopt;
+        }
+        auto& byte = id.bytes[nibble / 2];
+        byte = static_cast<std::uint8_t>((unsigned{byte} << 4U) | value);
+        ++nibble;
+    }
+    return id;
+}
+
+/// Makes message ids that rise within one generator, even when the wall clock steps back: 48 bits
+/// of Unix milliseconds, a 12-bit counter (RFC 9562, section 6.2, method 1), 62 random bits.
+/// One thread at a time.
+class message_id_generator {
+public:
+    explicit constexpr message_id_generator(std::uint64_t seed) : state_{seed} {}
+
+    [[nodiscard]] constexpr message_id next(std::uint64_t unix_milliseconds) {
+        if (unix_milliseconds > milliseconds_) {
+            milliseconds_ = unix_milliseconds;
+            counter_ = 0;
+        } else if (++counter_ == counter_end) {
+            ++milliseconds_;
+            counter_ = 0;
+        }
+        std::uint64_t const high = (milliseconds_ << 16U) | 0x7000U | counter_;
+        std::uint64_t const low = (random() >> 2U) | (std::uint64_t{1} << 63U);
+        message_id id{};
+        for (unsigned i = 0; i < 8; ++i) {
+            id.bytes[i] = static_cast<std::uint8_t>(high >> (56U - 8U * i));
+            id.bytes[i + 8] = static_cast<std::uint8_t>(low >> (56U - 8U * i));
+        }
+        return id;
+    }
+
+    /// splitmix64 (Steele, Lea, Flood 2014): uniqueness is all that is asked of these bits.
+    [[nodiscard]] constexpr std::uint64_t random() {
+        state_ += 0x9E3779B97F4A7C15U;
+        std::uint64_t z = state_;
+        z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9U;
+        z = (z ^ (z >> 27U)) * 0x94D049BB133111EBU;
+        return z ^ (z >> 31U);
+    }
+
+private:
+    static constexpr std::uint64_t counter_end = 0x1000;
+
+    std::uint64_t state_;
+    std::uint64_t milliseconds_{0};
+    std::uint64_t counter_{0};
+};
+
+}  // namespace outbox
