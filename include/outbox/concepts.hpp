@@ -2,8 +2,8 @@
 //
 // The contract, on one screen: what a storage, a broker, a clock, a delete policy must be able to
 // do for `basic_outbox<Storage, Broker, Clock, DeletePolicy>`. The meaning of each verb stands
-// below its concept and as executable laws in tests/laws; a compiler that misses one prints the line
-// with its comment.
+// below its concept and as executable laws in tests/laws; a compiler that misses one prints the
+// line with its comment.
 #pragma once
 
 #include <concepts>

@@ -18,7 +18,7 @@ enum class errc {
     invalid_key,
     invalid_header,
     invalid_id,
-    duplicate_id,         ///< the caller's own id is stored already, with other content
+    duplicate_id,  ///< the caller's own id is stored already, with other content
     invalid_option,
     invalid_identifier,   ///< a schema or table name that is not a plain name
     no_transaction,       ///< enqueue outside a transaction

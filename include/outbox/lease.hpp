@@ -21,8 +21,9 @@ using epoch_number = std::int64_t;
 struct parked_key {
     partition_number partition{0};
     std::string key{};
-    duration due_in{0};   ///< until the earliest record of the key may be tried again
-    bool blocked{false};  ///< a dead letter stands before its first retrying record ("block" option)
+    duration due_in{0};  ///< until the earliest record of the key may be tried again
+    bool blocked{
+        false};  ///< a dead letter stands before its first retrying record ("block" option)
 };
 
 /// A record whose worker died while it was the only one in flight.
@@ -55,10 +56,11 @@ struct tenure {
 
 struct acquire_request {
     duration lease{0};
-    std::int32_t most{1};      ///< partitions at the most, beside the fair share
-    std::int32_t reach{0};     ///< stored as `care.reach`, and copied to `care.left` of whoever
-                               ///< takes the partition over after this owner's death
-    std::int32_t careful_reach{0};  ///< the same where this acquire is such a take-over
+    std::int32_t most{1};   ///< partitions at the most, beside the fair share
+    std::int32_t reach{0};  ///< stored as `care.reach`, and copied to `care.left` of whoever
+                            ///< takes the partition over after this owner's death
+    std::int32_t careful_reach{0};  ///< the same where records are to be read with care: after such
+                                    ///< a take-over, or while `care.left` is above zero
     bool dead_letters_block{false};
 };
 
@@ -96,10 +98,11 @@ struct round_request {
 };
 
 struct round_reply {
-    page read{};  ///< for each partition and key in order of sequence
+    page read{};                             ///< for each partition and key in order of sequence
     std::vector<partition_number> lost{};    ///< overtaken: nothing was settled or read for these
     std::vector<partition_number> wanted{};  ///< another worker waits for these
-    std::vector<parked_key> changed{};  ///< keys that an operator gave retrying records, or unblocked
+    std::vector<parked_key>
+        changed{};     ///< keys that an operator gave retrying records, or unblocked
     bool more{false};  ///< there may be more to read at once
 };
 

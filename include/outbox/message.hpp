@@ -21,7 +21,7 @@ class payload_view {
 public:
     constexpr payload_view() = default;
     template <class Text>
-        requires std::convertible_to<Text const&, std::string_view>
+    requires std::convertible_to<Text const&, std::string_view>
     constexpr payload_view(Text const& text) : bytes_{text} {}  // NOLINT: text is bytes, too
     payload_view(std::span<std::byte const> bytes)              // NOLINT: bytes are bytes
         : bytes_{reinterpret_cast<char const*>(bytes.data()), bytes.size()} {}
@@ -73,7 +73,7 @@ struct draft {
     message_id id{};
     bool caller_chose_id{false};
     std::string_view topic{};
-    std::string_view key{};  ///< empty: keyless
+    std::string_view key{};      ///< empty: keyless
     std::string_view headers{};  ///< encoded as in headers.hpp
     std::string_view payload{};
     std::optional<wall_time> not_before{};

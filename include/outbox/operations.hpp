@@ -42,12 +42,12 @@ struct time_range {
 
 /// Figures of a storage. Cheap at any backlog: what could not be counted cheaply is an estimate.
 struct storage_statistics {
-    std::int64_t backlog{0};        ///< messages that wait for delivery, in whatever state
+    std::int64_t backlog{0};  ///< messages that wait for delivery, in whatever state
     bool backlog_is_estimate{false};
-    duration oldest_age{0};         ///< age of the oldest ready message; zero when there is none
-    std::int64_t retrying{0};       ///< counted up to `count_limit`
-    std::int64_t scheduled{0};      ///< counted up to `count_limit`
-    std::int64_t dead{0};           ///< counted up to `count_limit`
+    duration oldest_age{0};           ///< age of the oldest ready message; zero when there is none
+    std::int64_t retrying{0};         ///< counted up to `count_limit`
+    std::int64_t scheduled{0};        ///< counted up to `count_limit`
+    std::int64_t dead{0};             ///< counted up to `count_limit`
     std::int32_t partitions_held{0};  ///< by any worker
     static constexpr std::int64_t count_limit = 10'000;
 };

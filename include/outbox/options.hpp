@@ -75,8 +75,8 @@ inline void check(options const& o) {
     };
     milliseconds("poll_interval", o.poll_interval, 1, hour);
     detail::require_between("batch_size", o.batch_size, 1, 10'000, "");
-    detail::require_between<std::int64_t>("batch_bytes", o.batch_bytes, 1024, std::int64_t{1} << 32U,
-                                          " bytes");
+    detail::require_between<std::int64_t>("batch_bytes", o.batch_bytes, 1024,
+                                          std::int64_t{1} << 32U, " bytes");
     milliseconds("lease_duration", o.lease_duration, 100, hour);
     milliseconds("publish_timeout", o.effective_publish_timeout(), 1, o.lease_duration.count() / 3);
     detail::require_between("max_attempts", o.max_attempts, 1, 1'000'000, "");

@@ -20,7 +20,13 @@ using partition_number = std::int16_t;
 using sequence_number = std::int64_t;
 
 /// Where a stored message stands. The numbers are those of the column `state` in SQL.
-enum class record_state : std::uint8_t { ready = 0, retrying = 1, scheduled = 2, dead = 3, published = 4 };
+enum class record_state : std::uint8_t {
+    ready = 0,
+    retrying = 1,
+    scheduled = 2,
+    dead = 3,
+    published = 4
+};
 
 struct record {
     sequence_number sequence{0};

@@ -1,0 +1,615 @@
+// SPDX-License-Identifier: MIT
+//
+// The verbs of the memory storage, in the order of the concept.
+#pragma once
+
+namespace outbox {
+
+template <clock Clock>
+void basic_memory_storage<Clock>::append(transaction on, std::span<draft const> drafts) {
+    auto& target = *on.connection_;
+    if (!target.open_) {
+        throw error{errc::no_transaction,
+                    "create_message needs an open transaction; begin one first"};
+    }
+    auto const same = [](auto const& a, auto const& b) {
+        return a.topic == b.topic && a.key == b.key && a.headers == b.headers &&
+               a.payload == b.payload;
+    };
+    std::vector<typename connection::staged_message> added;
+    std::lock_guard const lock{state_->mutex};
+    for (auto const& one : drafts) {
+        if (one.caller_chose_id) {
+            bool stored_already = false;
+            auto const compare = [&](auto const& other) {
+                if (!same(one, other)) {
+                    throw error{errc::duplicate_id, "message id " + to_string(one.id) +
+                                                        " is stored already with other content"};
+                }
+                stored_already = true;
+            };
+            for (auto const& staged : target.staged_) {
+                if (staged.head.id == one.id) compare(staged.head);
+            }
+            for (auto const& staged : added) {
+                if (staged.head.id == one.id) compare(staged.head);
+            }
+            if (state_->chosen_ids.contains(one.id)) {
+                auto const compare_stored = [&](stored const& message) {
+                    if (message.head.id == one.id) compare(message.head);
+                };
+                for (auto const& [id, message] : state_->dead) compare_stored(message);
+                for (auto const& [id, message] : state_->published) compare_stored(message);
+                for (auto const& p : state_->all) {
+                    for (auto const& [sequence, message] : p.ready) compare_stored(message);
+                    for (auto const& [due, message] : p.scheduled) compare_stored(message);
+                    for (auto const& [key, messages] : p.retrying) {
+                        for (auto const& [sequence, message] : messages) compare_stored(message);
+                    }
+                }
+            }
+            if (stored_already) continue;
+        }
+        auto text = std::make_unique<std::string>();
+        text->reserve(one.topic.size() + one.key.size() + one.headers.size() + one.payload.size());
+        text->append(one.topic).append(one.key).append(one.headers).append(one.payload);
+        std::string_view rest{*text};
+        auto const take = [&rest](std::size_t size) {
+            auto const part = rest.substr(0, size);
+            rest.remove_prefix(size);
+            return part;
+        };
+        draft copy = one;
+        copy.topic = take(one.topic.size());
+        copy.key = take(one.key.size());
+        copy.headers = take(one.headers.size());
+        copy.payload = take(one.payload.size());
+        added.push_back({copy, std::move(text)});
+    }
+    std::move(added.begin(), added.end(), std::back_inserter(target.staged_));
+}
+
+template <clock Clock>
+void basic_memory_storage<Clock>::shared_state::commit(connection& on) {
+    if (!on.open_) throw error{errc::no_transaction, "no transaction is open"};
+    on.open_ = false;
+    auto drafts = std::exchange(on.staged_, {});
+    std::lock_guard const lock{mutex};
+    for (auto const& staged : drafts) {
+        if (staged.head.caller_chose_id && chosen_ids.contains(staged.head.id)) {
+            throw error{errc::aborted_transaction,
+                        "message id " + to_string(staged.head.id) +
+                            " was stored by another transaction in the meantime"};
+        }
+    }
+    auto const now = clock.now();
+    auto const wall = clock.wall();
+    for (auto& staged : drafts) {
+        auto const& head = staged.head;
+        stored message;
+        message.head = {.sequence = ++last_sequence,
+                        .partition = partition_of(head.key),
+                        .id = head.id,
+                        .topic = head.topic,
+                        .key = head.key,
+                        .headers = head.headers,
+                        .payload = head.payload};
+        message.text = std::move(staged.text);
+        message.caller_chose_id = head.caller_chose_id;
+        message.created_at = wall;
+        if (head.caller_chose_id) chosen_ids.insert(head.id);
+        auto& p = all[static_cast<std::size_t>(message.head.partition)];
+        if (head.not_before && *head.not_before > wall) {
+            message.head.state = record_state::scheduled;
+            p.scheduled.emplace(now + (*head.not_before - wall), std::move(message));
+        } else {
+            p.ready.emplace_hint(p.ready.end(), message.head.sequence, std::move(message));
+        }
+    }
+}
+
+template <clock Clock>
+bool basic_memory_storage<Clock>::shared_state::holds_work(partition const& p) const {
+    auto const now = clock.now();
+    if (!p.ready.empty()) return true;
+    if (!p.scheduled.empty() && p.scheduled.begin()->first <= now) return true;
+    return std::ranges::any_of(
+        p.retrying, [&](auto const& entry) { return entry.second.begin()->second.due <= now; });
+}
+
+template <clock Clock>
+sequence_number basic_memory_storage<Clock>::shared_state::first_dead(partition_number number,
+                                                                      std::string_view key) const {
+    auto first = std::numeric_limits<sequence_number>::max();
+    for (auto const& [id, message] : dead) {
+        if (message.head.partition == number && message.head.key == key) {
+            first = std::min(first, message.head.sequence);
+        }
+    }
+    return first;
+}
+
+template <clock Clock>
+std::optional<parked_key> basic_memory_storage<Clock>::shared_state::parking(
+    partition_number number, std::string const& key, bool dead_letters_block) const {
+    auto const& retrying = all[static_cast<std::size_t>(number)].retrying;
+    auto const found = retrying.find(key);
+    auto const dead_from =
+        dead_letters_block ? first_dead(number, key) : std::numeric_limits<sequence_number>::max();
+    parked_key parked{.partition = number, .key = key};
+    if (found == retrying.end()) {
+        if (dead_from == std::numeric_limits<sequence_number>::max()) return std::nullopt;
+        parked.blocked = true;
+        return parked;
+    }
+    auto const& head = *found->second.begin();
+    parked.blocked = dead_from < head.first;
+    parked.due_in = std::max(head.second.due - clock.now(), duration::zero());
+    return parked;
+}
+
+template <clock Clock>
+acquired basic_memory_storage<Clock>::session::acquire(acquire_request const& request) {
+    std::lock_guard const lock{state_->mutex};
+    auto const now = state_->clock.now();
+    std::map<message_id, int> owners{{worker_, 0}};
+    for (auto const& p : state_->all) {
+        if (p.owner && (p.lease_until > now || *p.owner == worker_)) ++owners[*p.owner];
+    }
+    auto const share =
+        (partitions + static_cast<int>(owners.size()) - 1) / static_cast<int>(owners.size());
+    int room = std::min<int>(request.most, share - static_cast<int>(held_.size()));
+
+    std::vector<partition_number> candidates;
+    bool work_elsewhere = false;
+    for (partition_number number = 0; number < partitions; ++number) {
+        auto const& p = state_->all[static_cast<std::size_t>(number)];
+        if (held_.contains(number)) continue;
+        bool const mine = p.owner == worker_;
+        bool const taken = p.owner && !mine && p.lease_until > now;
+        if (!state_->holds_work(p)) continue;
+        if (taken) {
+            work_elsewhere = true;
+        } else {
+            candidates.push_back(number);
+        }
+    }
+    std::ranges::sort(candidates, {}, [&](partition_number number) {
+        return state_->all[static_cast<std::size_t>(number)].served;
+    });
+
+    acquired result;
+    for (auto const number : candidates) {
+        if (room-- <= 0) break;
+        auto& p = state_->all[static_cast<std::size_t>(number)];
+        bool const died = p.owner && *p.owner != worker_;
+        tenure got{.partition = number, .epoch = ++p.epoch};
+        if (died) {
+            ++p.care.strikes;
+            p.care.left = p.care.reach;
+            if (auto noted = p.ready.extract(p.suspect)) {
+                auto const key = std::string{noted.mapped().head.key};
+                noted.mapped().head.state = record_state::retrying;
+                p.retrying[key].insert(std::move(noted));
+            }
+            for (auto& [key, messages] : p.retrying) {
+                auto const found = messages.find(p.suspect);
+                if (found == messages.end()) continue;
+                auto& message = found->second;
+                ++message.head.deaths;
+                message.due = now;
+                got.accused = accused_record{message.head.sequence, message.head.id, key,
+                                             message.head.attempts, message.head.deaths};
+            }
+        }
+        p.suspect = 0;
+        p.owner = worker_;
+        p.lease_until = now + request.lease;
+        p.wanted_until = {};
+        p.served = ++state_->services;
+        p.care.reach = died || p.care.left > 0 ? request.careful_reach : request.reach;
+        got.care = p.care;
+        std::set<std::string> keys;
+        for (auto const& [key, messages] : p.retrying) keys.insert(key);
+        if (request.dead_letters_block) {
+            for (auto const& [id, message] : state_->dead) {
+                if (message.head.partition == number) keys.insert(std::string{message.head.key});
+            }
+        }
+        for (auto const& key : keys) {
+            if (auto parked = state_->parking(number, key, request.dead_letters_block)) {
+                got.parked.push_back(std::move(*parked));
+            }
+        }
+        held_[number] = {.epoch = p.epoch, .cursor = 0, .version = p.version};
+        result.tenures.push_back(std::move(got));
+    }
+
+    if (held_.empty() && result.tenures.empty() && work_elsewhere) {
+        result.waiting = true;
+        std::map<message_id, int> rank;
+        for (auto& p : state_->all) {
+            if (p.owner && p.lease_until > now && ++rank[*p.owner] > share) {
+                p.wanted_until = now + request.lease / 2;
+            }
+        }
+    }
+    return result;
+}
+
+template <clock Clock>
+bool basic_memory_storage<Clock>::session::owns(partition_number number) const {
+    auto const mine = held_.find(number);
+    auto const& p = state_->all[static_cast<std::size_t>(number)];
+    return mine != held_.end() && p.owner == worker_ && p.epoch == mine->second.epoch;
+}
+
+template <clock Clock>
+round_reply basic_memory_storage<Clock>::session::exchange(round_request const& request) {
+    std::lock_guard const lock{state_->mutex};
+    auto const now = state_->clock.now();
+    round_reply reply;
+    bytes_ = 0;
+
+    std::vector<partition_number> named(request.read.begin(), request.read.end());
+    for (auto const& one : request.settlements) {
+        if (named.empty() || named.back() != one.partition) named.push_back(one.partition);
+    }
+    for (auto const& one : request.renewals) named.push_back(one.partition);
+    for (auto const& one : request.due_keys) named.push_back(one.partition);
+    std::ranges::sort(named);
+    named.erase(std::unique(named.begin(), named.end()), named.end());
+    for (auto const number : named) {
+        if (owns(number)) continue;
+        held_.erase(number);
+        reply.lost.push_back(number);
+    }
+
+    for (auto const& one : request.settlements) {
+        if (auto const mine = held_.find(one.partition); mine != held_.end())
+            settle(one, mine->second);
+    }
+    for (auto const& one : request.renewals) {
+        if (!held_.contains(one.partition)) continue;
+        auto& p = state_->all[static_cast<std::size_t>(one.partition)];
+        p.lease_until = now + request.lease;
+        p.care = one.care;
+    }
+    for (auto const number : named) {
+        auto const mine = held_.find(number);
+        if (mine == held_.end()) continue;
+        auto& p = state_->all[static_cast<std::size_t>(number)];
+        if (p.wanted_until > now) reply.wanted.push_back(number);
+        if (request.promote) promote(p);
+        if (mine->second.version == p.version) continue;
+        mine->second.version = p.version;
+        std::set<std::string> keys;
+        for (auto const& [key, messages] : p.retrying) keys.insert(key);
+        for (auto const& key : keys) {
+            if (auto parked = state_->parking(number, key, request.dead_letters_block)) {
+                reply.changed.push_back(std::move(*parked));
+            }
+        }
+    }
+    for (auto const& due : request.due_keys) {
+        if (held_.contains(due.partition)) read_due(due, request, reply);
+    }
+    for (auto const number : request.read) {
+        if (auto const mine = held_.find(number); mine != held_.end()) {
+            read_ready(number, mine->second, request, reply);
+        }
+    }
+    return reply;
+}
+
+template <clock Clock>
+void basic_memory_storage<Clock>::session::settle(settlement const& one, holding& mine) {
+    auto& p = state_->all[static_cast<std::size_t>(one.partition)];
+    auto const now = state_->clock.now();
+    typename by_sequence::node_type node;
+    std::string key;
+    if (auto const found = p.ready.find(one.sequence); found != p.ready.end()) {
+        if (found->second.in_hand != mine.epoch) return;
+        if (one.what == fate::hand_back) {
+            found->second.in_hand = 0;
+            mine.cursor = std::min(mine.cursor, one.sequence - 1);
+            return;
+        }
+        node = p.ready.extract(found);
+    } else {
+        for (auto entry = p.retrying.begin(); entry != p.retrying.end(); ++entry) {
+            auto const found_retrying = entry->second.find(one.sequence);
+            if (found_retrying == entry->second.end()) continue;
+            if (found_retrying->second.in_hand != mine.epoch) return;
+            if (one.what == fate::hand_back) {
+                found_retrying->second.in_hand = 0;
+                return;
+            }
+            node = entry->second.extract(found_retrying);
+            if (entry->second.empty()) p.retrying.erase(entry);
+            break;
+        }
+    }
+    if (node.empty()) return;
+    if (p.suspect == one.sequence) p.suspect = 0;
+    auto& message = node.mapped();
+    message.in_hand = 0;
+    switch (one.what) {
+        case fate::remove:
+            if (message.caller_chose_id) state_->chosen_ids.erase(message.head.id);
+            return;
+        case fate::stamp: {
+            message.head.state = record_state::published;
+            message.ended_at = state_->clock.wall();
+            auto const id = message.head.id;
+            state_->published.insert_or_assign(id, std::move(message));
+            return;
+        }
+        case fate::bury: {
+            message.head.state = record_state::dead;
+            message.head.attempts = one.attempts;
+            message.last_error = one.error;
+            message.ended_at = state_->clock.wall();
+            auto const id = message.head.id;
+            state_->dead.insert_or_assign(id, std::move(message));
+            return;
+        }
+        case fate::schedule:
+            message.head.state = record_state::scheduled;
+            p.scheduled.emplace(now + one.delay, std::move(message));
+            return;
+        case fate::retry:
+            message.head.attempts = one.attempts;
+            message.last_error = one.error;
+            message.due = now + one.delay;
+            break;
+        case fate::follow: message.due = now; break;
+        case fate::hand_back: return;
+    }
+    message.head.state = record_state::retrying;
+    p.retrying[std::string{message.head.key}].insert(std::move(node));
+}
+
+template <clock Clock>
+void basic_memory_storage<Clock>::session::promote(partition& p) {
+    auto const now = state_->clock.now();
+    while (!p.scheduled.empty() && p.scheduled.begin()->first <= now) {
+        auto message = std::move(p.scheduled.begin()->second);
+        p.scheduled.erase(p.scheduled.begin());
+        message.head.state = record_state::ready;
+        message.head.sequence = ++state_->last_sequence;
+        p.ready.emplace_hint(p.ready.end(), message.head.sequence, std::move(message));
+    }
+}
+
+template <clock Clock>
+bool basic_memory_storage<Clock>::session::full(round_request const& request,
+                                                round_reply const& reply) const {
+    auto const count = static_cast<std::int64_t>(reply.read.records.size());
+    if (request.alone) return count >= 1;
+    return count >= request.records || (count > 0 && bytes_ >= request.bytes);
+}
+
+template <clock Clock>
+void basic_memory_storage<Clock>::session::hand_out(stored& message, epoch_number epoch,
+                                                    round_reply& reply) {
+    message.in_hand = epoch;
+    record copy = message.head;
+    copy.topic = reply.read.keep(copy.topic);
+    copy.key = reply.read.keep(copy.key);
+    copy.headers = reply.read.keep(copy.headers);
+    copy.payload = reply.read.keep(copy.payload);
+    bytes_ += static_cast<std::int64_t>(copy.size_bytes());
+    reply.read.records.push_back(copy);
+}
+
+template <clock Clock>
+void basic_memory_storage<Clock>::session::read_ready(partition_number number, holding& mine,
+                                                      round_request const& request,
+                                                      round_reply& reply) {
+    auto& p = state_->all[static_cast<std::size_t>(number)];
+    for (auto next = p.ready.upper_bound(mine.cursor); next != p.ready.end(); ++next) {
+        auto& message = next->second;
+        if (message.in_hand == mine.epoch) continue;
+        if (full(request, reply)) {
+            reply.more = true;
+            return;
+        }
+        if (request.alone) p.suspect = next->first;
+        hand_out(message, mine.epoch, reply);
+        mine.cursor = next->first;
+    }
+}
+
+template <clock Clock>
+void basic_memory_storage<Clock>::session::read_due(due_key const& due,
+                                                    round_request const& request,
+                                                    round_reply& reply) {
+    auto& p = state_->all[static_cast<std::size_t>(due.partition)];
+    auto const epoch = held_.at(due.partition).epoch;
+    auto const found = p.retrying.find(due.key);
+    if (found == p.retrying.end()) return;
+    auto const dead_from = request.dead_letters_block ? state_->first_dead(due.partition, due.key)
+                                                      : std::numeric_limits<sequence_number>::max();
+    for (auto& [sequence, message] : found->second) {
+        if (sequence >= dead_from) return;
+        if (message.in_hand == epoch) continue;
+        if (message.head.deaths > 0 && !request.alone) return;
+        if (full(request, reply)) {
+            reply.more = true;
+            return;
+        }
+        if (request.alone) p.suspect = sequence;
+        hand_out(message, epoch, reply);
+    }
+}
+
+template <clock Clock>
+void basic_memory_storage<Clock>::session::release(std::span<ending const> endings) {
+    std::lock_guard const lock{state_->mutex};
+    for (auto const& one : endings) {
+        bool const ours = owns(one.partition);
+        held_.erase(one.partition);
+        if (!ours) continue;
+        auto& p = state_->all[static_cast<std::size_t>(one.partition)];
+        p.owner.reset();
+        p.care = one.care;
+        p.suspect = 0;
+        p.wanted_until = {};
+        p.served = ++state_->services;
+    }
+}
+
+template <clock Clock>
+std::vector<dead_letter> basic_memory_storage<Clock>::dead_letters(dead_letter_filter const& filter,
+                                                                   std::optional<message_id> after,
+                                                                   std::size_t count) const {
+    std::lock_guard const lock{state_->mutex};
+    std::vector<dead_letter> found;
+    auto next = after ? state_->dead.upper_bound(*after) : state_->dead.begin();
+    for (; next != state_->dead.end() && found.size() < count; ++next) {
+        auto const& message = next->second;
+        if (!matches(filter, message.head)) continue;
+        found.push_back({.id = message.head.id,
+                         .topic = std::string{message.head.topic},
+                         .key = std::string{message.head.key},
+                         .headers = std::string{message.head.headers},
+                         .payload = std::string{message.head.payload},
+                         .attempts = message.head.attempts,
+                         .deaths = message.head.deaths,
+                         .generation = message.head.generation,
+                         .last_error = message.last_error,
+                         .created_at = message.created_at,
+                         .died_at = message.ended_at});
+    }
+    return found;
+}
+
+template <clock Clock>
+std::size_t basic_memory_storage<Clock>::requeue(dead_letter_filter const& filter,
+                                                 std::size_t count) {
+    std::lock_guard const lock{state_->mutex};
+    std::size_t done = 0;
+    for (auto next = state_->dead.begin(); next != state_->dead.end() && done < count;) {
+        if (!matches(filter, next->second.head)) {
+            ++next;
+            continue;
+        }
+        auto message = std::move(next->second);
+        next = state_->dead.erase(next);
+        auto& p = state_->all[static_cast<std::size_t>(message.head.partition)];
+        message.head.state = record_state::retrying;
+        ++message.head.generation;
+        message.head.attempts = 0;
+        message.head.deaths = 0;
+        message.due = state_->clock.now();
+        ++p.version;
+        p.retrying[std::string{message.head.key}].emplace(message.head.sequence,
+                                                          std::move(message));
+        ++done;
+    }
+    return done;
+}
+
+template <clock Clock>
+std::size_t basic_memory_storage<Clock>::discard(dead_letter_filter const& filter,
+                                                 std::size_t count) {
+    std::lock_guard const lock{state_->mutex};
+    std::size_t done = 0;
+    for (auto next = state_->dead.begin(); next != state_->dead.end() && done < count;) {
+        if (!matches(filter, next->second.head)) {
+            ++next;
+            continue;
+        }
+        ++state_->all[static_cast<std::size_t>(next->second.head.partition)].version;
+        state_->chosen_ids.erase(next->first);
+        next = state_->dead.erase(next);
+        ++done;
+    }
+    return done;
+}
+
+template <clock Clock>
+std::vector<message_id> basic_memory_storage<Clock>::replay(time_range range,
+                                                            std::optional<message_id> after,
+                                                            std::size_t count) {
+    std::lock_guard const lock{state_->mutex};
+    std::vector<message_id> done;
+    auto next = after ? state_->published.upper_bound(*after) : state_->published.begin();
+    while (next != state_->published.end() && done.size() < count) {
+        if (next->second.ended_at < range.from || next->second.ended_at >= range.to) {
+            ++next;
+            continue;
+        }
+        done.push_back(next->first);
+        auto message = std::move(next->second);
+        next = state_->published.erase(next);
+        auto& p = state_->all[static_cast<std::size_t>(message.head.partition)];
+        message.head.state = record_state::retrying;
+        message.due = state_->clock.now();
+        ++p.version;
+        p.retrying[std::string{message.head.key}].emplace(message.head.sequence,
+                                                          std::move(message));
+    }
+    return done;
+}
+
+template <clock Clock>
+std::size_t basic_memory_storage<Clock>::purge_published(duration older_than, std::size_t count) {
+    std::lock_guard const lock{state_->mutex};
+    auto const before = state_->clock.wall() - older_than;
+    std::size_t done = 0;
+    for (auto next = state_->published.begin(); next != state_->published.end() && done < count;) {
+        if (next->second.ended_at >= before) {
+            ++next;
+            continue;
+        }
+        state_->chosen_ids.erase(next->first);
+        next = state_->published.erase(next);
+        ++done;
+    }
+    return done;
+}
+
+template <clock Clock>
+std::size_t basic_memory_storage<Clock>::purge_dead(duration older_than, std::size_t count) {
+    std::lock_guard const lock{state_->mutex};
+    auto const before = state_->clock.wall() - older_than;
+    std::size_t done = 0;
+    for (auto next = state_->dead.begin(); next != state_->dead.end() && done < count;) {
+        if (next->second.ended_at >= before) {
+            ++next;
+            continue;
+        }
+        ++state_->all[static_cast<std::size_t>(next->second.head.partition)].version;
+        state_->chosen_ids.erase(next->first);
+        next = state_->dead.erase(next);
+        ++done;
+    }
+    return done;
+}
+
+template <clock Clock>
+storage_statistics basic_memory_storage<Clock>::statistics() const {
+    std::lock_guard const lock{state_->mutex};
+    storage_statistics figures;
+    auto const now = state_->clock.now();
+    auto const wall = state_->clock.wall();
+    for (auto const& p : state_->all) {
+        figures.backlog += static_cast<std::int64_t>(p.ready.size() + p.scheduled.size());
+        figures.scheduled += static_cast<std::int64_t>(p.scheduled.size());
+        for (auto const& [key, messages] : p.retrying) {
+            figures.retrying += static_cast<std::int64_t>(messages.size());
+        }
+        if (!p.ready.empty()) {
+            figures.oldest_age =
+                std::max(figures.oldest_age, duration{wall - p.ready.begin()->second.created_at});
+        }
+        if (p.owner && p.lease_until > now) ++figures.partitions_held;
+    }
+    figures.backlog += figures.retrying;
+    figures.dead = static_cast<std::int64_t>(state_->dead.size());
+    return figures;
+}
+
+}  // namespace outbox
