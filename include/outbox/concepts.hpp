@@ -71,7 +71,8 @@ concept storage_session = requires(S& s, acquire_request const& acquire, round_r
 //           a sequence above what is already in hand or settled, in order; and every committed record
 //           that turned up late below that, first. Retrying records of `due_keys` from their earliest
 //           on, stopping before one with deaths (unless `alone`) and, if dead letters block, before
-//           the first dead letter of the key. Never a record that is in hand: read and not settled.
+//           the first dead letter of the key; a key that nothing parks any more is reported as `drained`.
+//           Never a record that is in hand: read and not settled.
 //           Settling a record that was noted as alone in flight clears the note.
 // release   gives up the lease of each partition that is still ours, at once and durably, stores the
 //           caution and clears the note of a record alone in flight.

@@ -26,7 +26,8 @@ struct parked_key {
         false};  ///< a dead letter stands before its first retrying record ("block" option)
 };
 
-/// A record whose worker died while it was the only one in flight.
+/// A record whose worker died while it was the only one in flight. It counts as read: the new owner
+/// has it in hand and settles it, without having seen its payload.
 struct accused_record {
     sequence_number sequence{0};
     message_id id{};

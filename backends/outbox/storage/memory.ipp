@@ -198,6 +198,7 @@ acquired basic_memory_storage<Clock>::session::acquire(acquire_request const& re
                 auto& message = found->second;
                 ++message.head.deaths;
                 message.due = now;
+                message.in_hand = got.epoch;
                 got.accused = accused_record{message.head.sequence, message.head.id, key,
                                              message.head.attempts, message.head.deaths};
             }
@@ -428,9 +429,13 @@ void basic_memory_storage<Clock>::session::read_due(due_key const& due,
     auto& p = state_->all[static_cast<std::size_t>(due.partition)];
     auto const epoch = held_.at(due.partition).epoch;
     auto const found = p.retrying.find(due.key);
-    if (found == p.retrying.end()) return;
     auto const dead_from = request.dead_letters_block ? state_->first_dead(due.partition, due.key)
                                                       : std::numeric_limits<sequence_number>::max();
+    if (found == p.retrying.end()) {
+        bool const blocked = dead_from != std::numeric_limits<sequence_number>::max();
+        if (!blocked) reply.drained.emplace_back(due.key);
+        return;
+    }
     for (auto& [sequence, message] : found->second) {
         if (sequence >= dead_from) return;
         if (message.in_hand == epoch) continue;
