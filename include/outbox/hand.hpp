@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: MIT
+//
+// The records that a worker has read and not settled yet, each in the line of its key. The rules of
+// order live here: of a line at most one record is in flight; a parked line lets only its retrying
+// records pass, earliest first; what comes after a failed record waits behind it. Pure: no clock,
+// no storage, no broker.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "outbox/lease.hpp"
+
+namespace outbox {
+
+class hand {
+public:
+    using slot = std::uint32_t;
+
+    /// A partition is not read further while a parked line of it has more followers than this:
+    /// flagging a hot key's whole backlog would cost more than letting its neighbours wait.
+    static constexpr std::int32_t follower_limit = 1'000;
+
+    [[nodiscard]] std::size_t size() const {
+        return used_;
+    }
+    [[nodiscard]] std::int64_t bytes() const {
+        return bytes_;
+    }
+    [[nodiscard]] std::size_t in_flight() const {
+        return in_flight_;
+    }
+    [[nodiscard]] bool empty() const {
+        return used_ == 0 && settlements_.empty();
+    }
+    [[nodiscard]] record const& operator[](slot at) const {
+        return slots_[at].what;
+    }
+
+    /// Sorts what was read into lines. Records that may not be sent are settled at once: those
+    /// behind a parked line follow, those whose time has not come are scheduled.
+    void take(page&& read) {
+        if (read.records.empty()) return;
+        auto const memory = std::make_shared<page>(std::move(read));
+        for (auto const& one : memory->records) {
+            if (one.remaining > duration::zero() && one.state == record_state::ready) {
+                settlements_.push_back(
+                    {one.partition, one.sequence, fate::schedule, one.attempts, one.remaining, {}});
+                settled_slots_.push_back(no_slot);
+                continue;
+            }
+            auto& of = line_of(one.partition, one.key);
+            if (of.parked && one.state == record_state::ready) {
+                follow(of, one);
+                continue;
+            }
+            auto const at = allocate();
+            slots_[at].what = one;
+            slots_[at].memory = memory;
+            slots_[at].of = &of;
+            bytes_ += static_cast<std::int64_t>(one.size_bytes());
+            of.waiting.push_back(at);
+            offer(of);
+        }
+    }
+
+    /// The next record that may be sent now, if any; the caller sends it or decides it.
+    [[nodiscard]] std::optional<slot> next() {
+        while (!sendable_.empty()) {
+            auto& of = *sendable_.front();
+            sendable_.pop_front();
+            of.offered = false;
+            if (!may_send(of)) {
+                forget_if_done(of);
+                continue;
+            }
+            auto const at = of.waiting.front();
+            of.waiting.pop_front();
+            of.busy = true;
+            return at;
+        }
+        return std::nullopt;
+    }
+
+    /// A token for sending this record: rises with each call.
+    [[nodiscard]] attempt_token mark_sent(slot at, monotonic_time now) {
+        auto& one = slots_[at];
+        one.token = (++sendings_ << slot_bits) | at;
+        one.sent_at = now;
+        one.flying = true;
+        ++in_flight_;
+        return one.token;
+    }
+    /// Takes up an attempt of an earlier tenure that is still under way.
+    void adopt(slot at, attempt_token token, monotonic_time sent_at) {
+        adopted_[token] = at;
+        slots_[at].token = token;
+        slots_[at].sent_at = sent_at;
+        slots_[at].flying = true;
+        ++in_flight_;
+    }
+    /// The record whose attempt this is, while it is in flight.
+    [[nodiscard]] std::optional<slot> find(attempt_token token) const {
+        if (auto const found = adopted_.find(token); found != adopted_.end()) return found->second;
+        auto const at = static_cast<slot>(token & slot_mask);
+        if (at >= slots_.size() || slots_[at].token != token || !slots_[at].flying)
+            return std::nullopt;
+        return at;
+    }
+    [[nodiscard]] monotonic_time sent_at(slot at) const {
+        return slots_[at].sent_at;
+    }
+    [[nodiscard]] attempt_token token(slot at) const {
+        return slots_[at].token;
+    }
+    template <class Visit>
+    void for_each_in_flight(Visit&& visit) const {
+        for (slot at = 0; at < slots_.size(); ++at) {
+            if (slots_[at].flying) visit(at);
+        }
+    }
+
+    /// The broker has it: `what` is remove or stamp.
+    void publish(slot at, fate what) {
+        settle(at, {.what = what});
+        slots_[at].of->busy = false;
+        offer(*slots_[at].of);
+    }
+    /// Nobody's fault: it is sent again, before anything later of its key.
+    void again(slot at) {
+        land(at);
+        auto& of = *slots_[at].of;
+        of.busy = false;
+        of.waiting.push_front(at);
+        offer(of);
+    }
+    /// It failed, and is tried again after `delay`; all later ones of its key wait behind it.
+    void retry(slot at, std::int32_t attempts, duration delay, std::string error,
+               monotonic_time now) {
+        auto& of = *slots_[at].of;
+        settle(
+            at,
+            {.what = fate::retry, .attempts = attempts, .delay = delay, .error = std::move(error)});
+        of.parked = true;
+        of.due = now + delay;
+        of.uncommitted = true;
+        send_behind(of);
+    }
+    /// It is given up. The next of its key is sent when that is committed, or, under `block`, after
+    /// an operator's word.
+    void bury(slot at, std::int32_t attempts, std::string error, bool block) {
+        auto& of = *slots_[at].of;
+        settle(at, {.what = fate::bury, .attempts = attempts, .error = std::move(error)});
+        of.uncommitted = true;
+        if (!block) return;
+        of.parked = true;
+        of.blocked = true;
+        send_behind(of);
+    }
+
+    /// Parks a key that has retrying records.
+    void park(parked_key const& key, monotonic_time now) {
+        auto& of = line_of(key.partition, key.key);
+        bool const was_parked = of.parked;
+        of.parked = true;
+        of.blocked = key.blocked;
+        of.due = now + key.due_in;
+        // What is in flight stays in flight; it was sent before the operator spoke. Later ones may
+        // only be flagged when it has landed, lest they get in front of it.
+        if (!was_parked && !of.busy) send_behind(of);
+    }
+    /// Keys whose retrying records may be read now, at most `most`; each is asked for once until it
+    /// is `drained`, or its records are settled.
+    template <class Visit>
+    void for_each_due(monotonic_time now, std::size_t most, Visit&& visit) {
+        for (auto& [name, of] : lines_) {
+            if (most == 0) return;
+            if (!of.parked || of.busy || of.uncommitted || !of.waiting.empty() || of.due > now)
+                continue;
+            if (of.dependents > 0) continue;
+            --most;
+            visit(of.partition, std::string_view{name}, of.suspect);
+        }
+    }
+    /// When the next parked key falls due.
+    [[nodiscard]] std::optional<monotonic_time> next_due() const {
+        std::optional<monotonic_time> first;
+        for (auto const& [name, of] : lines_) {
+            if (of.parked && !of.busy && !of.uncommitted && of.waiting.empty() &&
+                (!first || of.due < *first)) {
+                first = of.due;
+            }
+        }
+        return first;
+    }
+    /// Nothing retrying is left of this key: new records may pass again.
+    void drained(std::string_view key) {
+        auto const found = lines_.find(key);
+        if (found == lines_.end()) return;
+        auto& of = found->second;
+        if (of.busy || of.uncommitted || of.dependents > 0 || !of.waiting.empty()) return;
+        of.parked = false;
+        of.blocked = false;
+        of.suspect = false;
+        of.followers = 0;
+        forget_if_done(of);
+    }
+    /// Its head must be sent alone; ask for it so. Or not yet: ask again at `later`.
+    void mark_suspect(std::string_view key, bool suspect) {
+        if (auto const found = lines_.find(key); found != lines_.end())
+            found->second.suspect = suspect;
+    }
+    void postpone(std::string_view key, monotonic_time later) {
+        if (auto const found = lines_.find(key); found != lines_.end()) found->second.due = later;
+    }
+    [[nodiscard]] bool blocked(std::string_view key) const {
+        auto const found = lines_.find(key);
+        return found != lines_.end() && found->second.blocked;
+    }
+    [[nodiscard]] bool waits(std::string_view key) const {
+        auto const found = lines_.find(key);
+        return found != lines_.end() && !found->second.waiting.empty();
+    }
+    /// True while a hot parked key keeps its partition from being read further.
+    [[nodiscard]] bool paused(partition_number partition) const {
+        auto const found = hot_.find(partition);
+        return found != hot_.end() && found->second > 0;
+    }
+
+    /// A settlement for a record that was never read: one that a dead worker was accused over.
+    void settle_unread(settlement one) {
+        settlements_.push_back(std::move(one));
+        settled_slots_.push_back(no_slot);
+    }
+    [[nodiscard]] std::span<settlement const> settlements() const {
+        return settlements_;
+    }
+    /// The settlements given out before were stored.
+    void committed() {
+        for (std::size_t i = 0; i < settlements_.size(); ++i) {
+            auto const at = settled_slots_[i];
+            if (at != no_slot) {
+                auto& of = *slots_[at].of;
+                --of.dependents;
+                bool const resolves =
+                    settlements_[i].what == fate::retry || settlements_[i].what == fate::bury;
+                if (resolves) {
+                    of.uncommitted = false;
+                    of.busy = false;
+                }
+                release(at);
+                offer(of);
+                forget_if_done(of);
+            }
+        }
+        settlements_.clear();
+        settled_slots_.clear();
+    }
+
+    /// Forgets all that belongs to a partition; `visit(slot)` sees each record first.
+    template <class Visit>
+    void drop(partition_number partition, Visit&& visit) {
+        std::size_t kept = 0;
+        for (std::size_t i = 0; i < settlements_.size(); ++i) {
+            if (settlements_[i].partition == partition) continue;
+            if (kept != i) {
+                settlements_[kept] = std::move(settlements_[i]);
+                settled_slots_[kept] = settled_slots_[i];
+            }
+            ++kept;
+        }
+        settlements_.resize(kept);
+        settled_slots_.resize(kept);
+        for (slot at = 0; at < slots_.size(); ++at) {
+            if (slots_[at].of == nullptr || slots_[at].of->partition != partition) continue;
+            visit(at);
+            land(at);
+            release(at);
+        }
+        std::erase_if(sendable_, [&](line const* of) { return of->partition == partition; });
+        std::erase_if(lines_,
+                      [&](auto const& entry) { return entry.second.partition == partition; });
+        hot_.erase(partition);
+    }
+    /// True for a record whose publication waits to be stored.
+    [[nodiscard]] bool is_published(slot at) const {
+        return slots_[at].published;
+    }
+    [[nodiscard]] bool is_in_flight(slot at) const {
+        return slots_[at].flying;
+    }
+    /// True while anything of the partition is in hand or waits to be stored.
+    [[nodiscard]] bool holds(partition_number partition) const {
+        for (auto const& one : settlements_) {
+            if (one.partition == partition) return true;
+        }
+        for (auto const& one : slots_) {
+            if (one.of != nullptr && one.of->partition == partition) return true;
+        }
+        return false;
+    }
+    /// Gives back what was read of a partition and not begun, unwritten.
+    void hand_back(partition_number partition) {
+        for (auto& [name, of] : lines_) {
+            if (of.partition != partition) continue;
+            for (auto const at : std::exchange(of.waiting, {}))
+                settle(at, {.what = fate::hand_back});
+        }
+    }
+
+private:
+    static constexpr unsigned slot_bits = 20;
+    static constexpr attempt_token slot_mask = (attempt_token{1} << slot_bits) - 1;
+    static constexpr slot no_slot = ~slot{0};
+
+    struct line {
+        partition_number partition{0};
+        std::deque<slot> waiting{};  ///< in hand, not begun, in order
+        bool busy{false};            ///< one is in flight, or failed and not committed yet
+        bool offered{false};         ///< it stands in `sendable_`
+        bool parked{false};
+        bool blocked{false};
+        bool suspect{false};      ///< its head must be read alone
+        bool uncommitted{false};  ///< a retry or a burial waits to be stored
+        std::int32_t followers{0};
+        std::int32_t dependents{0};  ///< settlements that wait to be stored
+        monotonic_time due{};
+    };
+    struct held {
+        record what{};
+        std::shared_ptr<page> memory{};
+        line* of{nullptr};
+        attempt_token token{0};
+        monotonic_time sent_at{};
+        bool flying{false};
+        bool published{false};
+    };
+    struct text_hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const {
+            return std::hash<std::string_view>{}(text);
+        }
+    };
+
+    line& line_of(partition_number partition, std::string_view key) {
+        auto found = lines_.find(key);
+        if (found == lines_.end()) found = lines_.emplace(key, line{}).first;
+        found->second.partition = partition;
+        return found->second;
+    }
+    [[nodiscard]] bool may_send(line const& of) const {
+        if (of.busy || of.uncommitted || of.waiting.empty()) return false;
+        return !of.parked || slots_[of.waiting.front()].what.state == record_state::retrying;
+    }
+    void offer(line& of) {
+        if (of.offered || !may_send(of)) return;
+        of.offered = true;
+        sendable_.push_back(&of);
+    }
+    void forget_if_done(line& of) {
+        if (of.busy || of.offered || of.parked || of.uncommitted || of.dependents > 0 ||
+            !of.waiting.empty()) {
+            return;
+        }
+        // Swept now and then: a key that comes back soon finds its line.
+        ++idle_lines_;
+        if (idle_lines_ < lines_.size() / 2 + 1'024) return;
+        idle_lines_ = 0;
+        std::erase_if(lines_, [](auto const& entry) {
+            auto const& one = entry.second;
+            return !one.busy && !one.offered && !one.parked && !one.uncommitted &&
+                   one.dependents == 0 && one.waiting.empty();
+        });
+    }
+    void follow(line& of, record const& one) {
+        settlements_.push_back({one.partition, one.sequence, fate::follow, one.attempts, {}, {}});
+        settled_slots_.push_back(no_slot);
+        if (++of.followers == follower_limit) ++hot_[of.partition];
+    }
+    /// What waits behind a failed record: ready ones follow it, retrying ones go back unwritten.
+    void send_behind(line& of) {
+        for (auto const at : std::exchange(of.waiting, {})) {
+            bool const ready = slots_[at].what.state == record_state::ready;
+            settle(at, {.what = ready ? fate::follow : fate::hand_back});
+            if (ready && ++of.followers == follower_limit) ++hot_[of.partition];
+        }
+    }
+    void settle(slot at, settlement one) {
+        land(at);
+        auto& from = slots_[at];
+        one.partition = from.what.partition;
+        one.sequence = from.what.sequence;
+        from.published = one.what == fate::remove || one.what == fate::stamp;
+        ++from.of->dependents;
+        settlements_.push_back(std::move(one));
+        settled_slots_.push_back(at);
+    }
+    void land(slot at) {
+        if (!slots_[at].flying) return;
+        slots_[at].flying = false;
+        adopted_.erase(slots_[at].token);
+        --in_flight_;
+    }
+    slot allocate() {
+        ++used_;
+        if (!free_.empty()) {
+            auto const at = free_.back();
+            free_.pop_back();
+            return at;
+        }
+        slots_.emplace_back();
+        return static_cast<slot>(slots_.size() - 1);
+    }
+    void release(slot at) {
+        bytes_ -= static_cast<std::int64_t>(slots_[at].what.size_bytes());
+        slots_[at] = {};
+        free_.push_back(at);
+        --used_;
+    }
+
+    std::vector<held> slots_{};
+    std::vector<slot> free_{};
+    std::unordered_map<std::string, line, text_hash, std::equal_to<>> lines_{};
+    std::deque<line*> sendable_{};
+    std::unordered_map<attempt_token, slot> adopted_{};
+    std::map<partition_number, std::int32_t> hot_{};
+    std::vector<settlement> settlements_{};
+    std::vector<slot> settled_slots_{};
+    std::size_t used_{0};
+    std::size_t in_flight_{0};
+    std::size_t idle_lines_{0};
+    std::int64_t bytes_{0};
+    attempt_token sendings_{0};
+};
+
+}  // namespace outbox
