@@ -133,7 +133,7 @@ public:
     void publish(slot at, fate what) {
         settle(at, {.what = what});
         slots_[at].of->busy = false;
-        offer(*slots_[at].of);
+        advance(*slots_[at].of);
     }
     /// Nobody's fault: it is sent again, before anything later of its key.
     void again(slot at) {
@@ -141,7 +141,7 @@ public:
         auto& of = *slots_[at].of;
         of.busy = false;
         of.waiting.push_front(at);
-        offer(of);
+        advance(of);
     }
     /// It failed, and is tried again after `delay`; all later ones of its key wait behind it.
     void retry(slot at, std::int32_t attempts, duration delay, std::string error,
@@ -150,7 +150,7 @@ public:
         settle(
             at,
             {.what = fate::retry, .attempts = attempts, .delay = delay, .error = std::move(error)});
-        of.parked = true;
+        set_parked(of);
         of.due = now + delay;
         of.uncommitted = true;
         send_behind(of);
@@ -162,7 +162,7 @@ public:
         settle(at, {.what = fate::bury, .attempts = attempts, .error = std::move(error)});
         of.uncommitted = true;
         if (!block) return;
-        of.parked = true;
+        set_parked(of);
         of.blocked = true;
         send_behind(of);
     }
@@ -170,35 +170,29 @@ public:
     /// Parks a key that has retrying records.
     void park(parked_key const& key, monotonic_time now) {
         auto& of = line_of(key.partition, key.key);
-        bool const was_parked = of.parked;
-        of.parked = true;
+        set_parked(of);
         of.blocked = key.blocked;
         of.due = now + key.due_in;
-        // What is in flight stays in flight; it was sent before the operator spoke. Later ones may
-        // only be flagged when it has landed, lest they get in front of it.
-        if (!was_parked && !of.busy) send_behind(of);
+        // What is in flight was sent before the operator spoke. Later ones are flagged only when it
+        // has landed, lest they get in front of it.
+        advance(of);
     }
     /// Keys whose retrying records may be read now, at most `most`; each is asked for once until it
     /// is `drained`, or its records are settled.
     template <class Visit>
     void for_each_due(monotonic_time now, std::size_t most, Visit&& visit) {
-        for (auto& [name, of] : lines_) {
+        for (auto& [number, of] : parked_) {
             if (most == 0) return;
-            if (!of.parked || of.busy || of.uncommitted || !of.waiting.empty() || of.due > now)
-                continue;
-            if (of.dependents > 0) continue;
+            if (!is_quiet(*of) || of->due > now) continue;
             --most;
-            visit(of.partition, std::string_view{name}, of.suspect);
+            visit(of->partition, of->key, of->suspect);
         }
     }
     /// When the next parked key falls due.
     [[nodiscard]] std::optional<monotonic_time> next_due() const {
         std::optional<monotonic_time> first;
-        for (auto const& [name, of] : lines_) {
-            if (of.parked && !of.busy && !of.uncommitted && of.waiting.empty() &&
-                (!first || of.due < *first)) {
-                first = of.due;
-            }
+        for (auto const& [number, of] : parked_) {
+            if (is_quiet(*of) && (!first || of->due < *first)) first = of->due;
         }
         return first;
     }
@@ -207,11 +201,13 @@ public:
         auto const found = lines_.find(key);
         if (found == lines_.end()) return;
         auto& of = found->second;
-        if (of.busy || of.uncommitted || of.dependents > 0 || !of.waiting.empty()) return;
+        if (!of.parked || !is_quiet(of)) return;
+        if (of.followers >= follower_limit) --hot_[of.partition];
         of.parked = false;
         of.blocked = false;
         of.suspect = false;
         of.followers = 0;
+        parked_.erase(of.number);
         forget_if_done(of);
     }
     /// Its head must be sent alone; ask for it so. Or not yet: ask again at `later`.
@@ -258,7 +254,7 @@ public:
                     of.busy = false;
                 }
                 release(at);
-                offer(of);
+                advance(of);
                 forget_if_done(of);
             }
         }
@@ -287,6 +283,8 @@ public:
             release(at);
         }
         std::erase_if(sendable_, [&](line const* of) { return of->partition == partition; });
+        std::erase_if(parked_,
+                      [&](auto const& entry) { return entry.second->partition == partition; });
         std::erase_if(lines_,
                       [&](auto const& entry) { return entry.second.partition == partition; });
         hot_.erase(partition);
@@ -323,6 +321,8 @@ private:
     static constexpr slot no_slot = ~slot{0};
 
     struct line {
+        std::string_view key{};
+        std::uint64_t number{0};  ///< in order of creation, so that a seed tells the same story
         partition_number partition{0};
         std::deque<slot> waiting{};  ///< in hand, not begun, in order
         bool busy{false};            ///< one is in flight, or failed and not committed yet
@@ -353,7 +353,11 @@ private:
 
     line& line_of(partition_number partition, std::string_view key) {
         auto found = lines_.find(key);
-        if (found == lines_.end()) found = lines_.emplace(key, line{}).first;
+        if (found == lines_.end()) {
+            found = lines_.emplace(key, line{}).first;
+            found->second.key = found->first;
+            found->second.number = ++lines_made_;
+        }
         found->second.partition = partition;
         return found->second;
     }
@@ -365,6 +369,24 @@ private:
         if (of.offered || !may_send(of)) return;
         of.offered = true;
         sendable_.push_back(&of);
+    }
+    void set_parked(line& of) {
+        of.parked = true;
+        parked_.emplace(of.number, &of);
+    }
+    /// Nothing of it is in hand, so that its retrying records may be read.
+    [[nodiscard]] static bool is_quiet(line const& of) {
+        return !of.busy && !of.uncommitted && of.dependents == 0 && of.waiting.empty();
+    }
+    /// After one of the line landed: the next goes, or, where an operator parked the line
+    /// meanwhile, waits behind what he put back.
+    void advance(line& of) {
+        if (of.busy || of.uncommitted || of.waiting.empty()) return;
+        if (of.parked && slots_[of.waiting.front()].what.state == record_state::ready) {
+            send_behind(of);
+        } else {
+            offer(of);
+        }
     }
     void forget_if_done(line& of) {
         if (of.busy || of.offered || of.parked || of.uncommitted || of.dependents > 0 ||
@@ -430,6 +452,7 @@ private:
     std::vector<held> slots_{};
     std::vector<slot> free_{};
     std::unordered_map<std::string, line, text_hash, std::equal_to<>> lines_{};
+    std::map<std::uint64_t, line*> parked_{};
     std::deque<line*> sendable_{};
     std::unordered_map<attempt_token, slot> adopted_{};
     std::map<partition_number, std::int32_t> hot_{};
@@ -438,6 +461,7 @@ private:
     std::size_t used_{0};
     std::size_t in_flight_{0};
     std::size_t idle_lines_{0};
+    std::uint64_t lines_made_{0};
     std::int64_t bytes_{0};
     attempt_token sendings_{0};
 };
