@@ -24,7 +24,8 @@ class CountTest(unittest.TestCase):
         self.assertEqual(counted("OK", ONE_SKIPPED), (4, 0, 1))
 
     def test_one_case_is_a_case(self):
-        self.assertEqual(counted("OK", "All tests passed (1 assertion in 1 test case)\n"), (1, 0, 0))
+        one = "All tests passed (1 assertion in 1 test case)\n"
+        self.assertEqual(counted("OK", one), (1, 0, 0))
 
     def test_our_own_last_line_is_counted(self):
         self.assertEqual(counted("OK", "...\n7 passed, 0 failed\n"), (7, 0, 0))
