@@ -12,7 +12,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -48,30 +47,7 @@ public:
 
     /// Sorts what was read into lines. Records that may not be sent are settled at once: those
     /// behind a parked line follow, those whose time has not come are scheduled.
-    void take(page&& read) {
-        if (read.records.empty()) return;
-        auto const memory = std::make_shared<page>(std::move(read));
-        for (auto const& one : memory->records) {
-            if (one.remaining > duration::zero() && one.state == record_state::ready) {
-                settlements_.push_back(
-                    {one.partition, one.sequence, fate::schedule, one.attempts, one.remaining, {}});
-                settled_slots_.push_back(no_slot);
-                continue;
-            }
-            auto& of = line_of(one.partition, one.key);
-            if (of.parked && one.state == record_state::ready) {
-                follow(of, one);
-                continue;
-            }
-            auto const at = allocate();
-            slots_[at].what = one;
-            slots_[at].memory = memory;
-            slots_[at].of = &of;
-            bytes_ += static_cast<std::int64_t>(one.size_bytes());
-            of.waiting.push_back(at);
-            offer(of);
-        }
-    }
+    void take(page&& read);
 
     /// The next record that may be sent now, if any; the caller sends it or decides it.
     [[nodiscard]] std::optional<slot> next() {
@@ -241,60 +217,13 @@ public:
         return settlements_;
     }
     /// The settlements given out before were stored.
-    void committed() {
-        for (std::size_t i = 0; i < settlements_.size(); ++i) {
-            auto const at = settled_slots_[i];
-            if (at != no_slot) {
-                auto& of = *slots_[at].of;
-                --of.dependents;
-                bool const resolves =
-                    settlements_[i].what == fate::retry || settlements_[i].what == fate::bury;
-                if (resolves) {
-                    of.uncommitted = false;
-                    of.busy = false;
-                }
-                release(at);
-                advance(of);
-                forget_if_done(of);
-            }
-        }
-        settlements_.clear();
-        settled_slots_.clear();
-    }
+    void committed();
 
     /// Forgets all that belongs to a partition; `visit(slot)` sees each record first.
     template <class Visit>
-    void drop(partition_number partition, Visit&& visit) {
-        std::size_t kept = 0;
-        for (std::size_t i = 0; i < settlements_.size(); ++i) {
-            if (settlements_[i].partition == partition) continue;
-            if (kept != i) {
-                settlements_[kept] = std::move(settlements_[i]);
-                settled_slots_[kept] = settled_slots_[i];
-            }
-            ++kept;
-        }
-        settlements_.resize(kept);
-        settled_slots_.resize(kept);
-        for (slot at = 0; at < slots_.size(); ++at) {
-            if (slots_[at].of == nullptr || slots_[at].of->partition != partition) continue;
-            visit(at);
-            land(at);
-            release(at);
-        }
-        std::erase_if(sendable_, [&](line const* of) { return of->partition == partition; });
-        std::erase_if(parked_,
-                      [&](auto const& entry) { return entry.second->partition == partition; });
-        std::erase_if(lines_,
-                      [&](auto const& entry) { return entry.second.partition == partition; });
-        hot_.erase(partition);
-    }
-    /// True for a record whose publication waits to be stored.
+    void drop(partition_number partition, Visit&& visit);
     [[nodiscard]] bool is_published(slot at) const {
         return slots_[at].published;
-    }
-    [[nodiscard]] bool is_in_flight(slot at) const {
-        return slots_[at].flying;
     }
     /// True while anything of the partition is in hand or waits to be stored.
     [[nodiscard]] bool holds(partition_number partition) const {
@@ -467,3 +396,5 @@ private:
 };
 
 }  // namespace outbox
+
+#include "outbox/hand.ipp"

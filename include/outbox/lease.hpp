@@ -102,6 +102,9 @@ struct round_reply {
     page read{};                             ///< for each partition and key in order of sequence
     std::vector<partition_number> lost{};    ///< overtaken: nothing was settled or read for these
     std::vector<partition_number> wanted{};  ///< another worker waits for these
+    /// Those of `due_keys` that nothing parks any more: no retrying record left, in hand or not,
+    /// and no dead letter where these block.
+    std::vector<std::string> drained{};
     std::vector<parked_key>
         changed{};     ///< keys that an operator gave retrying records, or unblocked
     bool more{false};  ///< there may be more to read at once

@@ -88,7 +88,8 @@ public:
         std::vector<char*> arguments;
         for (auto& word : command) arguments.push_back(word.data());
         arguments.push_back(nullptr);
-        passwd const* const account = user.empty() || ::geteuid() != 0 ? nullptr : ::getpwnam(user.c_str());
+        passwd const* const account =
+            user.empty() || ::geteuid() != 0 ? nullptr : ::getpwnam(user.c_str());
         auto const parent = ::getpid();
         id_ = ::fork();
         if (id_ < 0) throw std::system_error{errno, std::generic_category(), "fork"};
@@ -98,8 +99,9 @@ public:
             ::dup2(nothing, 0);
             ::dup2(log, 1);
             ::dup2(log, 2);
-            if (account != nullptr && (::setgroups(0, nullptr) != 0 || ::setgid(account->pw_gid) != 0 ||
-                                       ::setuid(account->pw_uid) != 0)) {
+            if (account != nullptr &&
+                (::setgroups(0, nullptr) != 0 || ::setgid(account->pw_gid) != 0 ||
+                 ::setuid(account->pw_uid) != 0)) {
                 ::_exit(126);
             }
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
