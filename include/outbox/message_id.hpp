@@ -16,6 +16,7 @@ namespace outbox {
 struct message_id {
     std::array<std::uint8_t, 16> bytes{};
 
+    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the generated comparison for one
     friend constexpr auto operator<=>(message_id const&, message_id const&) = default;
 
     [[nodiscard]] constexpr bool is_nil() const {

@@ -86,6 +86,7 @@ public:
     child_process(std::vector<std::string> command, std::filesystem::path const& output,
                   std::string const& user = {}) {
         std::vector<char*> arguments;
+        arguments.reserve(command.size() + 1);
         for (auto& word : command) arguments.push_back(word.data());
         arguments.push_back(nullptr);
         passwd const* const account =

@@ -115,7 +115,7 @@ public:
         return state_->count;
     }
     /// The next `count` messages meet this failure.
-    void fail_next(std::size_t count, outcome what, std::string reason = "scripted",
+    void fail_next(std::size_t count, outcome what, std::string const& reason = "scripted",
                    bool delivered = false) {
         std::lock_guard const lock{state_->mutex};
         for (; count > 0; --count) state_->failures.push_back({what, reason, delivered});
