@@ -74,6 +74,7 @@ public:
         one.sent_at = now;
         one.flying = true;
         ++in_flight_;
+        sent_.push_back({now, one.token});
         return one.token;
     }
     /// Takes up an attempt of an earlier tenure that is still under way.
@@ -83,6 +84,7 @@ public:
         slots_[at].sent_at = sent_at;
         slots_[at].flying = true;
         ++in_flight_;
+        sent_.push_front({sent_at, token});
     }
     /// The record whose attempt this is, while it is in flight.
     [[nodiscard]] std::optional<slot> find(attempt_token token) const {
@@ -97,6 +99,18 @@ public:
     }
     [[nodiscard]] attempt_token token(slot at) const {
         return slots_[at].token;
+    }
+    /// The one that has been in flight for longest, if it was sent at `before` or earlier.
+    [[nodiscard]] std::optional<slot> overdue(monotonic_time before) {
+        auto const sent = oldest_sent();
+        if (!sent || *sent > before) return std::nullopt;
+        return find(sent_.front().token);
+    }
+    /// When the one that has been in flight for longest was sent.
+    [[nodiscard]] std::optional<monotonic_time> oldest_sent() {
+        while (!sent_.empty() && !find(sent_.front().token)) sent_.pop_front();
+        if (sent_.empty()) return std::nullopt;
+        return sent_.front().at;
     }
     template <class Visit>
     void for_each_in_flight(Visit&& visit) const {
@@ -173,19 +187,7 @@ public:
         return first;
     }
     /// Nothing retrying is left of this key: new records may pass again.
-    void drained(std::string_view key) {
-        auto const found = lines_.find(key);
-        if (found == lines_.end()) return;
-        auto& of = found->second;
-        if (!of.parked || !is_quiet(of)) return;
-        if (of.followers >= follower_limit) --hot_[of.partition];
-        of.parked = false;
-        of.blocked = false;
-        of.suspect = false;
-        of.followers = 0;
-        parked_.erase(of.number);
-        forget_if_done(of);
-    }
+    void drained(std::string_view key);
     /// Its head must be sent alone; ask for it so. Or not yet: ask again at `later`.
     void mark_suspect(std::string_view key, bool suspect) {
         if (auto const found = lines_.find(key); found != lines_.end())
@@ -236,13 +238,7 @@ public:
         return false;
     }
     /// Gives back what was read of a partition and not begun, unwritten.
-    void hand_back(partition_number partition) {
-        for (auto& [name, of] : lines_) {
-            if (of.partition != partition) continue;
-            for (auto const at : std::exchange(of.waiting, {}))
-                settle(at, {.what = fate::hand_back});
-        }
-    }
+    void hand_back(partition_number partition);
 
 private:
     static constexpr unsigned slot_bits = 20;
@@ -272,6 +268,10 @@ private:
         monotonic_time sent_at{};
         bool flying{false};
         bool published{false};
+    };
+    struct sending {
+        monotonic_time at{};
+        attempt_token token{0};
     };
     struct text_hash {
         using is_transparent = void;
@@ -317,21 +317,7 @@ private:
             offer(of);
         }
     }
-    void forget_if_done(line& of) {
-        if (of.busy || of.offered || of.parked || of.uncommitted || of.dependents > 0 ||
-            !of.waiting.empty()) {
-            return;
-        }
-        // Swept now and then: a key that comes back soon finds its line.
-        ++idle_lines_;
-        if (idle_lines_ < lines_.size() / 2 + 1'024) return;
-        idle_lines_ = 0;
-        std::erase_if(lines_, [](auto const& entry) {
-            auto const& one = entry.second;
-            return !one.busy && !one.offered && !one.parked && !one.uncommitted &&
-                   one.dependents == 0 && one.waiting.empty();
-        });
-    }
+    void forget_if_done(line& of);
     void follow(line& of, record const& one) {
         settlements_.push_back({one.partition, one.sequence, fate::follow, one.attempts, {}, {}});
         settled_slots_.push_back(no_slot);
@@ -383,6 +369,7 @@ private:
     std::unordered_map<std::string, line, text_hash, std::equal_to<>> lines_{};
     std::map<std::uint64_t, line*> parked_{};
     std::deque<line*> sendable_{};
+    std::deque<sending> sent_{};
     std::unordered_map<attempt_token, slot> adopted_{};
     std::map<partition_number, std::int32_t> hot_{};
     std::vector<settlement> settlements_{};

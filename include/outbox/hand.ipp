@@ -53,6 +53,40 @@ inline void hand::committed() {
     settled_slots_.clear();
 }
 
+inline void hand::drained(std::string_view key) {
+    auto const found = lines_.find(key);
+    if (found == lines_.end()) return;
+    auto& of = found->second;
+    if (!of.parked || !is_quiet(of)) return;
+    if (of.followers >= follower_limit) --hot_[of.partition];
+    of.parked = false;
+    of.blocked = false;
+    of.suspect = false;
+    of.followers = 0;
+    parked_.erase(of.number);
+    forget_if_done(of);
+}
+
+inline void hand::hand_back(partition_number partition) {
+    for (auto& [name, of] : lines_) {
+        if (of.partition != partition || of.waiting.empty()) continue;
+        for (auto const at : std::exchange(of.waiting, {})) settle(at, {.what = fate::hand_back});
+    }
+}
+
+inline void hand::forget_if_done(line& of) {
+    auto const done = [](line const& one) {
+        return !one.busy && !one.offered && !one.parked && !one.uncommitted &&
+               one.dependents == 0 && one.waiting.empty();
+    };
+    if (!done(of)) return;
+    // Swept now and then: a key that comes back soon finds its line.
+    ++idle_lines_;
+    if (idle_lines_ < lines_.size() / 2 + 1'024) return;
+    idle_lines_ = 0;
+    std::erase_if(lines_, [&](auto const& entry) { return done(entry.second); });
+}
+
 template <class Visit>
 void hand::drop(partition_number partition, Visit&& visit) {
     std::size_t kept = 0;

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+//
+// When a worker looks for work: at once after a commit in its process; soon, and ever more slowly,
+// after a hint that somebody may commit; and every poll interval in any case. Pure: time comes in
+// as an argument.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+
+#include "outbox/clock.hpp"
+
+namespace outbox {
+
+class polling {
+public:
+    explicit polling(duration interval) : interval_{interval} {}
+
+    /// After a hint: 1, 2, 4 … 64 ms, then the interval. A producer that commits by other means
+    /// than our guard does so within milliseconds, or takes its time.
+    static constexpr duration first_step = std::chrono::milliseconds{1};
+    static constexpr duration last_step = std::chrono::milliseconds{64};
+
+    void hint(monotonic_time now) {
+        step_ = first_step;
+        next_ = std::min(next_, now + step_);
+    }
+    /// The work that is left is in other hands at the moment: look again sooner than usual.
+    void hurry(monotonic_time at) {
+        next_ = std::min(next_, at);
+    }
+    /// True when it is time to look; the next time is set.
+    [[nodiscard]] bool is_due(monotonic_time now) {
+        if (now < next_) return false;
+        auto wait = interval_;
+        if (step_ > duration::zero()) {
+            step_ = step_ < last_step ? 2 * step_ : duration::zero();
+            if (step_ > duration::zero()) wait = std::min(wait, step_);
+        }
+        next_ = now + wait;
+        return true;
+    }
+    [[nodiscard]] monotonic_time next() const {
+        return next_;
+    }
+
+private:
+    duration interval_;
+    duration step_{0};
+    monotonic_time next_{};
+};
+
+}  // namespace outbox

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+//
+// The worker's engine: one thread, one round at a time, nothing waits inside. A round sends what
+// may be sent, lets the storage settle the last batch and read the next one while the broker works,
+// and collects receipts. What is decided about a message is decided by `hand`, `judge` and
+// `evidence`.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "outbox/breaker.hpp"
+#include "outbox/evidence.hpp"
+#include "outbox/hand.hpp"
+#include "outbox/memory_of_sends.hpp"
+#include "outbox/parts.hpp"
+#include "outbox/polling.hpp"
+#include "outbox/retry.hpp"
+#include "outbox/validation.hpp"
+
+namespace outbox {
+
+/// What one round did.
+struct round_summary {
+    std::size_t acquired{0};
+    std::size_t read{0};
+    std::size_t sent{0};
+    std::size_t accepted{0};
+    std::size_t failed{0};
+    std::size_t settled{0};
+    std::size_t released{0};
+    std::size_t purged{0};
+    std::size_t noticed{0};  ///< keys that an operator changed
+
+    [[nodiscard]] bool progress() const {
+        return acquired + read + sent + accepted + failed + settled + released + purged + noticed >
+               0;
+    }
+};
+
+template <class Parts>
+class relay {
+public:
+    relay(Parts& of, worker_line& line, message_id const& worker, std::uint64_t seed)
+        : parts_{of},
+          line_{line},
+          worker_{worker},
+          random_{seed},
+          polling_{of.settings.poll_interval},
+          storage_breaker_{of.settings.backoff_min, of.settings.probe_max},
+          contention_{contention_min, contention_max},
+          broker_breaker_{of.settings.backoff_min, of.settings.probe_max} {}
+
+    /// Never throws: what went wrong is an event, and a wait.
+    round_summary round() noexcept {
+        done_ = {};
+        auto const began = now();
+        try {
+            listen(began);
+            connect_channel(began);
+            collect();
+            give_up_overdue();
+            if (connect_session(began)) {
+                acquire();
+                publish();
+                exchange();
+                publish();
+            }
+            collect();
+            give_back();
+            purge();
+            report(began);
+        } catch (std::exception const& unforeseen) {
+            storage_failed(errc::outcome_unknown, unforeseen.what());
+        }
+        return done_;
+    }
+
+    /// Stores what is decided, and reads nothing: what a test's `step` does after its round.
+    void settle() {
+        if (session_ && !hand_.settlements().empty()) exchange(false);
+    }
+    /// Takes no more work; rounds from now on bring what is in hand to its end and release.
+    void finish() {
+        stopping_ = true;
+    }
+    [[nodiscard]] bool finished() const {
+        return stopping_ && tenures_.empty();
+    }
+    /// Gives back whatever it holds, in flight or not.
+    void release_all() {
+        for (auto& [partition, mine] : tenures_) mine.ending = true;
+        release(true);
+    }
+    [[nodiscard]] std::vector<partition_number> held() const {
+        std::vector<partition_number> numbers;
+        for (auto const& [partition, mine] : tenures_) numbers.push_back(partition);
+        return numbers;
+    }
+    [[nodiscard]] bool has_empty_hands() const {
+        return hand_.empty();
+    }
+    /// When the next round is due, should nothing notify the line's signal before. Only after a
+    /// round without progress.
+    [[nodiscard]] monotonic_time wake_at();
+    [[nodiscard]] int descriptor() const {
+        return session_ ? session_->descriptor() : -1;
+    }
+
+private:
+    using session_type = typename Parts::storage_type::session;
+    using channel_type = typename Parts::broker_type::channel;
+    using slot = hand::slot;
+
+    /// In hand at the most after the first death over a partition.
+    static constexpr std::int32_t careful_window = 8;
+    static constexpr std::int32_t burials_an_hour = 3;
+    static constexpr std::size_t due_keys_a_round = 256;
+    static constexpr std::size_t error_bytes = 1'024;
+    /// Between two looks for further partitions while there is work in hand.
+    static constexpr duration seek_gap = std::chrono::milliseconds{100};
+    /// Between two looks for partitions that others hold.
+    static constexpr duration patience_min = std::chrono::milliseconds{2};
+    static constexpr duration contention_min = std::chrono::milliseconds{2};
+    static constexpr duration contention_max = std::chrono::milliseconds{100};
+    static constexpr std::size_t purge_batch = 5'000;
+    static constexpr duration purge_interval = std::chrono::minutes{1};
+    static constexpr duration purge_gap = std::chrono::milliseconds{50};
+
+    struct holding {
+        epoch_number epoch{0};
+        caution care{};         ///< as it shall be
+        caution stored_care{};  ///< as it stands in the storage
+        monotonic_time deadline{};
+        monotonic_time renew_at{};
+        monotonic_time acquired_at{};
+        monotonic_time last_work{};
+        bool wanted{false};
+        bool ending{false};
+    };
+    /// What one exchange asks for; owns what the request only views.
+    struct round_plan {
+        std::vector<partition_number> read{};
+        std::vector<std::pair<partition_number, std::string>> due_names{};
+        std::vector<due_key> due{};
+        std::vector<renewal> renewals{};
+        std::int32_t room{0};
+        bool alone{false};
+        bool settle{false};
+
+        [[nodiscard]] bool empty() const {
+            return !settle && read.empty() && due_names.empty() && renewals.empty();
+        }
+    };
+    struct undecided {
+        slot at{0};
+        attempt_token token{0};
+        std::string reason{};
+    };
+
+    void listen(monotonic_time at);
+    void look() {
+        read_due_ = true;
+        seek_due_ = true;
+    }
+    void connect_channel(monotonic_time at);
+    [[nodiscard]] bool connect_session(monotonic_time at);
+    void acquire();
+    void begin(tenure& got, monotonic_time asked_at);
+    void accuse(accused_record const& accused, partition_number partition);
+    void publish();
+    void send();
+    void exchange(bool may_read = true);
+    [[nodiscard]] round_plan plan(monotonic_time at, bool may_read);
+    void plan_due_keys(round_plan& next, monotonic_time at);
+    void plan_reading(round_plan& next);
+    void apply(round_plan const& asked, round_reply& reply);
+    void note_due_keys(round_plan const& asked, round_reply const& reply, bool cut,
+                       monotonic_time at);
+    void relax(holding& mine) const {
+        mine.care = {.reach = 2 * settings().batch_size};
+    }
+    void collect();
+    void answer(receipt& from);
+    void decide(slot at, outcome what, std::string const& reason, bool others_pass);
+    void decide_unroutable();
+    void give_up_overdue();
+    void break_channel(std::string const& reason);
+    void broker_failed(errc code, std::string const& reason);
+    void storage_failed(errc code, std::string const& reason);
+    void forfeit();
+    void lose(partition_number partition);
+    void give_back();
+    void release(bool all);
+    void purge();
+    void report(monotonic_time began);
+    void tell_status(std::string const& error);
+
+    [[nodiscard]] monotonic_time now() const {
+        return parts_.clock.now();
+    }
+    [[nodiscard]] options const& settings() const {
+        return parts_.settings;
+    }
+    [[nodiscard]] duration lease() const {
+        return settings().lease_duration;
+    }
+    [[nodiscard]] duration publish_timeout() const {
+        return settings().effective_publish_timeout();
+    }
+    [[nodiscard]] bool dead_letters_block() const {
+        return settings().on_dead_letter == after_dead_letter::block;
+    }
+    [[nodiscard]] bool probing() const {
+        return broker_breaker_.open();
+    }
+    [[nodiscard]] bool may_send(monotonic_time at) const {
+        return channel_ && !stopping_ && broker_breaker_.may_try(at);
+    }
+    /// One message at a time in the whole process: a worker died twice, and what killed it is
+    /// sought.
+    [[nodiscard]] bool must_be_alone() const {
+        return suspects_due_ || std::ranges::any_of(tenures_, [](auto const& entry) {
+                   return is_suspect(entry.second);
+               });
+    }
+    [[nodiscard]] static bool is_suspect(holding const& mine) {
+        return mine.stored_care.left > 0 && mine.stored_care.strikes > 1;
+    }
+    [[nodiscard]] std::int32_t capacity() const {
+        if (probing() || must_be_alone()) return 1;
+        for (auto const& [partition, mine] : tenures_) {
+            if (mine.stored_care.left > 0) return careful_window;
+        }
+        return 2 * settings().batch_size;
+    }
+
+    Parts& parts_;
+    worker_line& line_;
+    message_id worker_;
+    message_id_generator random_;
+    polling polling_;
+    breaker storage_breaker_;
+    breaker contention_;
+    breaker broker_breaker_;
+    std::optional<session_type> session_{};
+    std::optional<channel_type> channel_{};
+    hand hand_{};
+    memory_of_sends earlier_{};
+    evidence evidence_{};
+    std::map<partition_number, holding> tenures_{};
+    std::vector<receipt> arrived_{};
+    std::vector<undecided> undecided_{};
+    std::vector<dispatch> batch_{};
+    std::deque<monotonic_time> burials_{};
+    attempt_token latest_accepted_{0};
+    attempt_token accepted_at_last_break_{0};
+    partition_number last_read_{-1};
+    monotonic_time next_seek_{};
+    monotonic_time courtesy_until_{};
+    monotonic_time next_purge_{};
+    bool read_due_{true};
+    bool seek_due_{true};
+    bool stopping_{false};
+    bool suspects_due_{false};
+    bool storage_was_down_{false};
+    round_summary done_{};
+};
+
+}  // namespace outbox
+
+#include "outbox/relay.ipp"
+#include "outbox/relay_storage.ipp"

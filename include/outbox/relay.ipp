@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+//
+// The broker's half of a round, and taking partitions up: the steps in the order in which they run.
+#pragma once
+
+#include "outbox/relay.hpp"
+
+namespace outbox {
+
+template <class Parts>
+void relay<Parts>::listen(monotonic_time at) {
+    if (line_.was_rung()) look();
+    if (line_.was_hinted()) polling_.hint(at);
+    if (polling_.is_due(at)) look();
+    earlier_.forget_before(at - lease());
+}
+
+template <class Parts>
+void relay<Parts>::connect_channel(monotonic_time at) {
+    if (channel_ && !channel_->usable()) {
+        collect();
+        break_channel("the connection to the broker broke");
+    }
+    if (channel_ || stopping_ || !broker_breaker_.may_try(at)) return;
+    try {
+        channel_.emplace(
+            parts_.broker.connect({.outbox_name = parts_.storage.name(),
+                                   .signal = line_.signal,
+                                   .publish_timeout = publish_timeout(),
+                                   .lease = lease(),
+                                   .window = static_cast<std::size_t>(settings().batch_size)}));
+    } catch (error const& failure) {
+        broker_failed(failure.code(), failure.what());
+    } catch (std::exception const& failure) {
+        broker_failed(errc::unavailable, failure.what());
+    }
+}
+
+template <class Parts>
+bool relay<Parts>::connect_session(monotonic_time at) {
+    if (!storage_breaker_.may_try(at) || !contention_.may_try(at)) return false;
+    if (session_) return true;
+    if (stopping_ && tenures_.empty()) return false;
+    try {
+        session_.emplace(parts_.storage.connect(worker_, lease() / 2));
+        return true;
+    } catch (error const& failure) {
+        storage_failed(failure.code(), failure.what());
+    }
+    return false;
+}
+
+template <class Parts>
+void relay<Parts>::acquire() {
+    auto const at = now();
+    if (!seek_due_ || !may_send(at) || at < courtesy_until_) return;
+    if (at < next_seek_ && !hand_.empty()) return;
+    if (probing() && !tenures_.empty()) return;
+    acquired got;
+    try {
+        got = session_->acquire(
+            {.lease = lease(),
+             .most = probing() ? 1 : std::int32_t{std::numeric_limits<partition_number>::max()},
+             .reach = 2 * settings().batch_size,
+             .careful_reach = careful_window,
+             .dead_letters_block = dead_letters_block()});
+    } catch (error const& failure) {
+        return storage_failed(failure.code(), failure.what());
+    }
+    seek_due_ = false;
+    next_seek_ = at + seek_gap;
+    for (auto& one : got.tenures) begin(one, at);
+    done_.acquired += got.tenures.size();
+    if (!got.tenures.empty()) read_due_ = true;
+    if (tenures_.empty()) read_due_ = false;
+    if (got.waiting) polling_.hurry(at + std::max<duration>(lease() / 50, patience_min));
+}
+
+template <class Parts>
+void relay<Parts>::begin(tenure& got, monotonic_time asked_at) {
+    // A margin of one publish timeout: what is sent last has its receipt before the lease runs out.
+    tenures_[got.partition] = {.epoch = got.epoch,
+                               .care = got.care,
+                               .stored_care = got.care,
+                               .deadline = asked_at + lease() - publish_timeout(),
+                               .renew_at = asked_at + lease() / 2,
+                               .acquired_at = asked_at,
+                               .last_work = asked_at};
+    notify(parts_.observer, [&] {
+        return event::partition_acquired{got.partition, got.epoch, got.care.strikes};
+    });
+    for (auto const& key : got.parked) hand_.park(key, asked_at);
+    if (got.accused) accuse(*got.accused, got.partition);
+}
+
+template <class Parts>
+void relay<Parts>::accuse(accused_record const& accused, partition_number partition) {
+    auto const at = now();
+    while (!burials_.empty() && burials_.front() + std::chrono::hours{1} <= at) {
+        burials_.pop_front();
+    }
+    settlement verdict{.partition = partition,
+                       .sequence = accused.sequence,
+                       .what = fate::retry,
+                       .attempts = accused.attempts,
+                       .error = std::to_string(accused.deaths) +
+                                " workers died while this was the only message in flight"};
+    // A bad deployment kills workers at whatever they hold: after a few burials an hour only
+    // parking goes on, which can be undone.
+    if (accused.deaths >= settings().max_deaths &&
+        burials_.size() < static_cast<std::size_t>(burials_an_hour)) {
+        burials_.push_back(at);
+        verdict.what = fate::bury;
+        notify(parts_.observer, [&] {
+            return event::dead_lettered{
+                accused.id, {}, accused.attempts, accused.deaths, verdict.error};
+        });
+    } else {
+        verdict.delay = backoff(accused.deaths, settings().backoff_min, settings().backoff_max,
+                                random_.random());
+        notify(parts_.observer, [&] {
+            return event::worker_killed{accused.id, accused.deaths, verdict.delay};
+        });
+    }
+    bool const block = verdict.what == fate::bury && dead_letters_block();
+    hand_.park({partition, accused.key, verdict.delay, block}, at);
+    hand_.settle_unread(std::move(verdict));
+}
+
+/// A broker that answers at once gets all of a key in one round.
+template <class Parts>
+void relay<Parts>::publish() {
+    std::size_t accepted = 0;
+    do {
+        accepted = done_.accepted;
+        send();
+        collect();
+    } while (done_.accepted > accepted);
+}
+
+template <class Parts>
+void relay<Parts>::send() {
+    auto const at = now();
+    if (!may_send(at)) return;
+    // A lease that was not renewed in time ends all sending: the next exchange renews it or loses
+    // it.
+    if (std::ranges::any_of(tenures_, [&](auto const& one) { return at >= one.second.deadline; }))
+        return;
+    auto const window =
+        static_cast<std::size_t>(std::min<std::int32_t>(settings().batch_size, capacity()));
+    batch_.clear();
+    while (hand_.in_flight() < window) {
+        auto const next = hand_.next();
+        if (!next) break;
+        auto const& what = hand_[*next];
+        if (auto const known = earlier_.recall(what)) {
+            if (known->accepted) {
+                hand_.publish(*next, Parts::delete_policy_type::on_published);
+            } else {
+                hand_.adopt(*next, known->token, known->sent_at);
+            }
+            continue;
+        }
+        if (auto const wrong = check_message<typename Parts::broker_type>(
+                what.topic, what.key, what.headers, what.payload, settings())) {
+            decide(*next, outcome::refused, wrong->text(), false);
+            continue;
+        }
+        notify(parts_.observer, [&] {
+            return event::publishing{what.id, what.topic, what.attempts};
+        });
+        batch_.push_back({hand_.mark_sent(*next, at), &what});
+    }
+    if (batch_.empty()) return;
+    done_.sent += batch_.size();
+    channel_->send(batch_);
+}
+
+template <class Parts>
+void relay<Parts>::collect() {
+    if (!channel_) return;
+    arrived_.clear();
+    channel_->collect(arrived_);
+    for (auto& one : arrived_) answer(one);
+    decide_unroutable();
+}
+
+template <class Parts>
+void relay<Parts>::answer(receipt& from) {
+    auto const at = hand_.find(from.token);
+    if (from.what == outcome::accepted) {
+        latest_accepted_ = std::max(latest_accepted_, from.token);
+        if (broker_breaker_.succeed()) {
+            look();
+            notify(parts_.observer, [] { return event::broker_back{}; });
+            tell_status({});
+        }
+    }
+    if (!at) return earlier_.answer(from.token, from.what == outcome::accepted);
+    if (from.what == outcome::unroutable) {
+        undecided_.push_back({*at, from.token, std::move(from.reason)});
+        return;
+    }
+    decide(*at, from.what, from.reason, latest_accepted_ > from.token);
+}
+
+/// Whether nothing takes anything, or just not this topic, shows when the rest has its receipts.
+template <class Parts>
+void relay<Parts>::decide_unroutable() {
+    if (undecided_.empty()) return;
+    std::erase_if(undecided_,
+                  [&](undecided const& one) { return hand_.find(one.token) != one.at; });
+    if (hand_.in_flight() > undecided_.size() && latest_accepted_ < undecided_.front().token)
+        return;
+    for (auto const& one : std::exchange(undecided_, {})) {
+        bool const own_fault = evidence_.unroutable(hand_[one.at].id, one.token, latest_accepted_);
+        decide(one.at, outcome::unroutable, one.reason, own_fault);
+    }
+}
+
+template <class Parts>
+void relay<Parts>::decide(slot at, outcome what, std::string const& reason, bool others_pass) {
+    auto const& of = hand_[at];
+    auto const attempts = of.attempts + 1;
+    switch (judge(what, of.attempts, others_pass, settings().max_attempts)) {
+        case verdict::publish:
+            ++done_.accepted;
+            evidence_.clear(of.id);
+            notify(parts_.observer, [&] {
+                return event::published{of.id, of.topic, now() - hand_.sent_at(at)};
+            });
+            hand_.publish(at, Parts::delete_policy_type::on_published);
+            return;
+        case verdict::again:
+            ++done_.failed;
+            notify(parts_.observer, [&] {
+                return event::attempt_failed{of.id, of.topic, what, reason, of.attempts, {}};
+            });
+            hand_.again(at);
+            return;
+        case verdict::retry: {
+            ++done_.failed;
+            // An unknown outcome is repeated soon, while the broker still remembers the id.
+            auto const delay = what == outcome::unknown
+                                   ? duration{settings().backoff_min}
+                                   : backoff(attempts, settings().backoff_min,
+                                             settings().backoff_max, random_.random());
+            notify(parts_.observer, [&] {
+                return event::attempt_failed{of.id, of.topic, what, reason, attempts, delay};
+            });
+            hand_.retry(at, attempts, delay, reason.substr(0, error_bytes), now());
+            return;
+        }
+        case verdict::bury:
+            ++done_.failed;
+            notify(parts_.observer, [&] {
+                return event::dead_lettered{of.id, of.topic, attempts, of.deaths, reason};
+            });
+            hand_.bury(at, attempts, reason.substr(0, error_bytes), dead_letters_block());
+            return;
+        case verdict::pause:
+            ++done_.failed;
+            hand_.again(at);
+            broker_failed(errc::unavailable, reason);
+            return;
+    }
+}
+
+template <class Parts>
+void relay<Parts>::give_up_overdue() {
+    auto const before = now() - publish_timeout();
+    bool silence = false;
+    while (auto const at = hand_.overdue(before)) {
+        if (latest_accepted_ < hand_.token(*at)) {
+            silence = true;
+            break;
+        }
+        decide(*at, outcome::unknown, "no receipt in time", true);
+    }
+    if (silence) break_channel("no receipt within the publish timeout");
+}
+
+/// What was in flight may have arrived or not: it is sent again, soon and with the same id, before
+/// anything later of its key.
+template <class Parts>
+void relay<Parts>::break_channel(std::string const& reason) {
+    channel_.reset();
+    earlier_.forget_unaccepted();
+    undecided_.clear();
+    std::vector<slot> open;
+    hand_.for_each_in_flight([&](slot at) { open.push_back(at); });
+    for (auto const at : open) {
+        bool const own_fault =
+            evidence_.broke_connection(hand_[at].id, hand_.token(at), latest_accepted_);
+        decide(at, outcome::unknown, reason, own_fault);
+    }
+    bool const nothing_passed = latest_accepted_ == accepted_at_last_break_;
+    accepted_at_last_break_ = latest_accepted_;
+    if (nothing_passed || open.empty()) broker_failed(errc::unavailable, reason);
+}
+
+template <class Parts>
+void relay<Parts>::broker_failed(errc code, std::string const& reason) {
+    // One failure a probe: the many receipts of one batch are one piece of news.
+    if (broker_breaker_.open() && !broker_breaker_.may_try(now())) return;
+    auto const wait = broker_breaker_.fail(now(), random_.random());
+    tell_status(reason);
+    notify(parts_.observer, [&] { return event::broker_lost{code, reason, wait}; });
+}
+
+}  // namespace outbox

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+//
+// The storage's half of a round: settle, renew, read; what the answer means; giving partitions
+// back.
+#pragma once
+
+#include "outbox/relay.hpp"
+
+namespace outbox {
+
+template <class Parts>
+void relay<Parts>::exchange(bool may_read) {
+    if (tenures_.empty()) return;
+    auto const at = now();
+    auto const next = plan(at, may_read);
+    if (next.empty()) return;
+    std::vector<due_key> due;
+    for (auto const& [partition, key] : next.due_names) due.push_back({partition, key});
+    round_request const request{
+        .settlements = hand_.settlements(),
+        .renewals = next.renewals,
+        .lease = lease(),
+        .read = next.read,
+        .due_keys = due,
+        .records = std::min(next.room, settings().batch_size),
+        .bytes = std::max<std::int64_t>(settings().batch_bytes - hand_.bytes(), 1),
+        .alone = next.alone,
+        .promote = !next.read.empty(),
+        .dead_letters_block = dead_letters_block()};
+    round_reply reply;
+    try {
+        reply = session_->exchange(request);
+    } catch (error const& failure) {
+        return storage_failed(failure.code(), failure.what());
+    }
+    contention_.succeed();
+    if (storage_breaker_.succeed() || storage_was_down_) {
+        storage_was_down_ = false;
+        notify(parts_.observer, [] { return event::storage_back{}; });
+        tell_status({});
+    }
+    // The lease counts from before the call, as this worker's own clock saw it.
+    for (auto const& one : next.renewals) {
+        auto& mine = tenures_.at(one.partition);
+        mine.deadline = at + lease() - publish_timeout();
+        mine.renew_at = at + lease() / 2;
+        mine.stored_care = one.care;
+    }
+    apply(next, reply);
+}
+
+template <class Parts>
+auto relay<Parts>::plan(monotonic_time at, bool may_read) -> round_plan {
+    round_plan next;
+    next.alone = must_be_alone();
+    next.room = capacity() - static_cast<std::int32_t>(hand_.size());
+    if (may_read && may_send(at) && next.room > 0 && (!next.alone || hand_.size() == 0) &&
+        hand_.bytes() < settings().batch_bytes) {
+        plan_due_keys(next, at);
+        plan_reading(next);
+    }
+    for (auto const& [partition, mine] : tenures_) {
+        if (at >= mine.renew_at || mine.care != mine.stored_care) {
+            next.renewals.push_back({partition, mine.care});
+        }
+    }
+    // While receipts are still coming in, a few settlements wait for their batch mates.
+    auto const decided = static_cast<std::int32_t>(hand_.settlements().size());
+    next.settle = decided > 0 && (hand_.in_flight() == 0 || !may_read || stopping_ ||
+                                  decided >= settings().batch_size / 2);
+    return next;
+}
+
+template <class Parts>
+void relay<Parts>::plan_due_keys(round_plan& next, monotonic_time at) {
+    bool any_suspect = false;
+    auto const visit = [&](partition_number partition, std::string_view key, bool suspect) {
+        auto const mine = tenures_.find(partition);
+        if (mine == tenures_.end() || mine->second.ending) return;
+        any_suspect = any_suspect || suspect;
+        if (next.alone && (!next.due_names.empty() || (suspects_due_ && !suspect))) return;
+        next.due_names.emplace_back(partition, key);
+    };
+    hand_.for_each_due(at, due_keys_a_round, visit);
+    suspects_due_ = any_suspect;
+}
+
+template <class Parts>
+void relay<Parts>::plan_reading(round_plan& next) {
+    // A read for a handful of records costs as much as one for a batch.
+    bool const worthwhile = next.room >= settings().batch_size / 2 || hand_.size() == 0;
+    if (!read_due_ || !worthwhile || (next.alone && !next.due_names.empty())) return;
+    for (auto const& [partition, mine] : tenures_) {
+        if (mine.ending || hand_.paused(partition)) continue;
+        if (next.alone && !is_suspect(mine)) continue;
+        next.read.push_back(partition);
+    }
+    // Each partition gets its turn at the front, so that none starves behind a busy one.
+    std::rotate(next.read.begin(), std::ranges::upper_bound(next.read, last_read_),
+                next.read.end());
+    if (next.alone && next.read.size() > 1) next.read.resize(1);
+    if (next.read.empty()) {
+        read_due_ = false;
+    } else {
+        last_read_ = next.read.front();
+    }
+}
+
+template <class Parts>
+void relay<Parts>::apply(round_plan const& asked, round_reply& reply) {
+    auto const at = now();
+    for (auto const partition : reply.lost) lose(partition);
+    for (auto const& one : hand_.settlements()) {
+        auto const mine = tenures_.find(one.partition);
+        if (mine == tenures_.end() || mine->second.care.left == 0) continue;
+        bool const resolved = one.what != fate::hand_back && one.what != fate::follow;
+        if (resolved && --mine->second.care.left == 0) relax(mine->second);
+    }
+    done_.settled += hand_.settlements().size();
+    hand_.committed();
+    for (auto const partition : reply.wanted) {
+        if (auto const mine = tenures_.find(partition); mine != tenures_.end()) {
+            mine->second.wanted = true;
+        }
+    }
+    done_.noticed += reply.changed.size() + reply.drained.size();
+    for (auto const& key : reply.changed) hand_.park(key, at);
+    for (auto const& key : reply.drained) hand_.drained(key);
+
+    auto const count = reply.read.records.size();
+    bool const cut = reply.more;
+    done_.read += count;
+    for (auto const& one : reply.read.records) tenures_.at(one.partition).last_work = at;
+    hand_.take(std::move(reply.read));
+    note_due_keys(asked, reply, cut, at);
+    if (asked.read.empty() || count > 0 || cut) return;
+
+    // Nothing is left behind what is in hand: whatever was to be read with care has been.
+    if (asked.alone) {
+        if (auto const mine = tenures_.find(asked.read.front()); mine != tenures_.end()) {
+            relax(mine->second);
+        }
+        return;
+    }
+    read_due_ = false;
+    for (auto& [partition, mine] : tenures_) {
+        if (mine.care.left > 0 && mine.care.strikes < 2 && !hand_.holds(partition)) relax(mine);
+    }
+}
+
+/// A key that was due, is not drained, and of which nothing came: its head took a worker with it,
+/// and must go alone.
+template <class Parts>
+void relay<Parts>::note_due_keys(round_plan const& asked, round_reply const& reply, bool cut,
+                                 monotonic_time at) {
+    for (auto const& [partition, key] : asked.due_names) {
+        if (!tenures_.contains(partition)) continue;
+        bool const answered =
+            hand_.waits(key) || std::ranges::find(reply.drained, key) != reply.drained.end();
+        if (answered) {
+            hand_.mark_suspect(key, false);
+        } else if (cut) {
+            continue;
+        } else if (!asked.alone && !hand_.blocked(key)) {
+            hand_.mark_suspect(key, true);
+            suspects_due_ = true;
+        } else {
+            hand_.mark_suspect(key, false);
+            hand_.postpone(key, at + settings().poll_interval);
+        }
+    }
+}
+
+template <class Parts>
+void relay<Parts>::storage_failed(errc code, std::string const& reason) {
+    if (code == errc::contention) {
+        contention_.fail(now(), random_.random());
+        return;
+    }
+    auto const wait = storage_breaker_.fail(now(), random_.random());
+    storage_was_down_ = true;
+    tell_status(reason);
+    notify(parts_.observer, [&] { return event::storage_lost{code, reason, wait}; });
+    forfeit();
+}
+
+/// Everything held through a lost session is forfeit: leases, hand, marks. What is on its way, or
+/// arrived and not yet settled, is remembered by name.
+template <class Parts>
+void relay<Parts>::forfeit() {
+    session_.reset();
+    for (auto const& [partition, mine] : std::exchange(tenures_, {})) {
+        hand_.drop(partition, [&](slot at) {
+            if (!hand_.is_published(at) && hand_.find(hand_.token(at)) != at) return;
+            earlier_.remember({.id = hand_[at].id,
+                               .generation = hand_[at].generation,
+                               .token = hand_.token(at),
+                               .sent_at = hand_.sent_at(at),
+                               .accepted = hand_.is_published(at)});
+        });
+    }
+    undecided_.clear();
+    suspects_due_ = false;
+    next_seek_ = {};
+    look();
+}
+
+template <class Parts>
+void relay<Parts>::lose(partition_number partition) {
+    hand_.drop(partition, [](slot) {});
+    tenures_.erase(partition);
+    seek_due_ = true;
+    notify(parts_.observer, [&] { return event::partition_lost{partition}; });
+}
+
+/// After a turn others have theirs; after a pause, or without a broker, there is nothing to hold a
+/// partition for.
+template <class Parts>
+void relay<Parts>::give_back() {
+    auto const at = now();
+    bool const broker_down = !channel_ || !broker_breaker_.may_try(at);
+    auto const turn = lease() / 10;
+    auto const linger = lease() / 3;
+    for (auto& [partition, mine] : tenures_) {
+        if (mine.ending) {
+            hand_.hand_back(partition);
+            continue;
+        }
+        bool const turn_is_over = mine.wanted && at - mine.acquired_at >= turn;
+        bool const unused = at - mine.last_work >= linger;
+        if (!stopping_ && !broker_down && !turn_is_over &&
+            (!unused || hand_.holds(partition) || read_due_)) {
+            continue;
+        }
+        if (turn_is_over) courtesy_until_ = at + std::min<duration>(turn, settings().poll_interval);
+        mine.ending = true;
+        hand_.hand_back(partition);
+    }
+    release(false);
+}
+
+template <class Parts>
+void relay<Parts>::release(bool all) {
+    std::vector<ending> endings;
+    for (auto const& [partition, mine] : tenures_) {
+        if (mine.ending && (all || !hand_.holds(partition))) {
+            endings.push_back({partition, mine.care});
+        }
+    }
+    if (endings.empty() || !session_) return;
+    try {
+        session_->release(endings);
+    } catch (error const& failure) {
+        return storage_failed(failure.code(), failure.what());
+    }
+    done_.released += endings.size();
+    for (auto const& one : endings) {
+        hand_.drop(one.partition, [](slot) {});
+        tenures_.erase(one.partition);
+        notify(parts_.observer, [&] { return event::partition_released{one.partition}; });
+    }
+}
+
+template <class Parts>
+void relay<Parts>::purge() {
+    auto const at = now();
+    auto const published = parts_.policy.published_retention();
+    auto const dead = parts_.policy.dead_retention();
+    if (stopping_ || !session_ || at < next_purge_ || (!published && !dead)) return;
+    next_purge_ = at + purge_interval;
+    event::purged removed;
+    try {
+        if (published) removed.published = parts_.storage.purge_published(*published, purge_batch);
+        if (dead) removed.dead = parts_.storage.purge_dead(*dead, purge_batch);
+    } catch (error const& failure) {
+        tell_status(failure.what());
+        return;
+    }
+    if (removed.published + removed.dead == 0) return;
+    done_.purged += removed.published + removed.dead;
+    if (removed.published == purge_batch || removed.dead == purge_batch) {
+        next_purge_ = at + purge_gap;
+    }
+    notify(parts_.observer, [&] { return removed; });
+}
+
+template <class Parts>
+void relay<Parts>::report(monotonic_time began) {
+    if (done_.acquired + done_.released > 0 || !session_) {
+        line_.update([&](worker_status& status) { status.partitions = held(); });
+    }
+    if (!done_.progress()) return;
+    notify(parts_.observer, [&] {
+        return event::round_finished{done_.read, done_.sent, done_.accepted, done_.settled,
+                                     now() - began};
+    });
+}
+
+template <class Parts>
+void relay<Parts>::tell_status(std::string const& error) {
+    line_.update([&](worker_status& status) {
+        status.broker_down = broker_breaker_.open();
+        status.storage_down = storage_was_down_;
+        if (!error.empty()) status.last_error = error;
+    });
+}
+
+template <class Parts>
+monotonic_time relay<Parts>::wake_at() {
+    auto until = polling_.next();
+    auto const sooner = [&](monotonic_time other) { until = std::min(until, other); };
+    auto const at = now();
+    if (session_ && next_purge_ > at) sooner(next_purge_);
+    if (storage_breaker_.open()) sooner(storage_breaker_.probe_at());
+    if (contention_.open()) sooner(contention_.probe_at());
+    if (broker_breaker_.open()) {
+        sooner(broker_breaker_.probe_at());
+    } else if (seek_due_) {
+        sooner(std::max(next_seek_, courtesy_until_));
+    }
+    if (auto const due = hand_.next_due(); due && may_send(at)) sooner(*due);
+    if (auto const sent = hand_.oldest_sent()) sooner(*sent + publish_timeout());
+    for (auto const& [partition, mine] : tenures_) {
+        sooner(mine.renew_at);
+        if (!hand_.holds(partition)) sooner(mine.last_work + lease() / 3);
+        if (mine.wanted) sooner(mine.acquired_at + lease() / 10);
+    }
+    // What is overdue could not be done in this round; it is tried again soon, but not at once.
+    return std::max(until, at + std::chrono::milliseconds{1});
+}
+
+}  // namespace outbox
