@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+//
+// Publishes to NATS JetStream: every message is acknowledged by the server, and copies are dropped
+// by it within the stream's duplicate window.
+//
+//     outbox::jetstream_broker broker{{.connection = {.url = "nats://127.0.0.1:4222"},
+//                                      .streams = {"ORDERS"}}};
+//
+// Each message carries `Outbox-Message-Id`, the same in all copies, for consumers; and
+// `Nats-Msg-Id` (outbox, message, generation) for the server, raised by an operator's requeue
+// alone.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "outbox/broker/nats_connection.hpp"
+#include "outbox/broker/nats_validation.hpp"
+#include "outbox/concepts.hpp"
+
+namespace outbox {
+
+/// A stream to create when it is not there. One that is there is checked and never changed.
+struct jetstream_stream {
+    std::string name{};
+    std::vector<std::string> subjects{};  ///< empty: the name alone
+    bool in_memory{false};
+    std::int64_t replicas{1};
+    std::chrono::seconds duplicate_window{120};
+    std::chrono::seconds max_age{0};  ///< 0: for ever
+    std::int64_t max_bytes{-1};       ///< -1: no limit
+};
+
+struct jetstream_options {
+    nats_connection_options connection{};
+    /// The streams that messages may go to. An acknowledgement from any other one is none, and a
+    /// topic that none of them takes is its message's own fault. Empty: any stream of the account;
+    /// then nobody can tell a wrong topic from a stream that is missing, and both wait.
+    std::vector<std::string> streams{};
+    /// Created at the first connection when absent; belongs to `streams` without being named there.
+    std::optional<jetstream_stream> create_stream{};
+};
+
+class jetstream_broker {
+public:
+    class channel;
+
+    /// Connects to nothing yet. Throws `invalid_option`.
+    explicit jetstream_broker(jetstream_options options);
+
+    [[nodiscard]] static std::optional<problem> check_topic(std::string_view topic) {
+        return nats_rules::check_topic(topic);
+    }
+    [[nodiscard]] static std::optional<problem> check_header(std::string_view name,
+                                                             std::string_view value) {
+        return nats_rules::check_header(name, value);
+    }
+    /// Throws `unavailable` without a server or a named stream; `unsafe_setup` when a stream does
+    /// not acknowledge, keeps messages only while somebody is interested, or forgets ids before a
+    /// message may be sent again.
+    [[nodiscard]] channel connect(channel_setup const& setup);
+
+private:
+    std::shared_ptr<jetstream_options const> options_;
+};
+
+class jetstream_broker::channel {
+public:
+    channel(channel&&) noexcept;
+    channel& operator=(channel&&) noexcept;
+    channel(channel const&) = delete;
+    channel& operator=(channel const&) = delete;
+    ~channel();
+
+    void send(std::span<dispatch const> messages);
+    void collect(std::vector<receipt>& arrived);
+    [[nodiscard]] bool usable() const;
+
+private:
+    friend class jetstream_broker;
+    struct state;
+    explicit channel(std::unique_ptr<state> made);
+
+    std::unique_ptr<state> state_;
+};
+
+static_assert(broker<jetstream_broker>);
+
+}  // namespace outbox

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+//
+// Core NATS: what "handed over" means, and when it may not be said.
+#include "outbox/broker/nats.hpp"
+#include "support/catch.hpp"
+#include "support/nats_server.hpp"
+#include "support/publishing.hpp"
+
+namespace {
+
+using outbox::outcome;
+
+struct listener {
+    explicit listener(support::nats_client& client, char const* subject) {
+        natsConnection_SubscribeSync(&subscription, client.connection(), subject);
+        natsConnection_Flush(client.connection());
+    }
+    ~listener() {
+        natsSubscription_Destroy(subscription);
+    }
+    listener(listener const&) = delete;
+    listener& operator=(listener const&) = delete;
+    [[nodiscard]] support::stored_message next() const {
+        natsMsg* message = nullptr;
+        REQUIRE(natsSubscription_NextMsg(&message, subscription, 30'000) == NATS_OK);
+        auto read = support::nats_client::copy(message);
+        natsMsg_Destroy(message);
+        return read;
+    }
+    natsSubscription* subscription{nullptr};
+};
+
+}  // namespace
+
+TEST_CASE("core NATS hands over bytes, headers and id, in the order of sending") {
+    support::nats_server const server;
+    support::nats_client client{server.url()};
+    listener const hears{client, "order.*"};
+    support::publishing to{outbox::nats_broker{{.url = server.url()}}};
+    std::string bytes;
+    for (int i = 0; i < 256; ++i) bytes += static_cast<char>(i);
+    auto& sent = to.add("order.created", bytes, "traceparent: 00-a-b-01\n");
+    CHECK(to.publish(sent).what == outcome::accepted);
+    auto const heard = hears.next();
+    CHECK(heard.payload == bytes);
+    CHECK(heard.header("traceparent") == "00-a-b-01");
+    CHECK(heard.header("Outbox-Message-Id") == to_string(sent.id));
+
+    support::publishing many{outbox::nats_broker{{.url = server.url()}}};
+    for (int i = 0; i < 1'000; ++i) many.add("order.created", std::to_string(i));
+    many.send_all();
+    many.wait_for(1'000);
+    CHECK(many.receipts.size() == 1'000);
+    int wrong = 0;
+    for (int i = 0; i < 1'000; ++i) wrong += hears.next().payload != std::to_string(i);
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("core NATS says handed over only when the server read it and did not deny it") {
+    support::nats_server server{
+        "authorization { users = [{user: some, password: secret, "
+        "permissions: {publish: \"order.>\"}}] }"};
+    auto const broker = [&] {
+        return outbox::nats_broker{{.url = server.url(), .user = "some", .password = "secret"}};
+    };
+    {
+        support::publishing to{broker()};
+        CHECK(to.publish("order.created", "x").what == outcome::accepted);
+        CHECK(to.publish("bill.created", "x").what == outcome::unroutable);
+        CHECK_FALSE(to.channel().usable());
+    }
+    support::publishing to{broker()};
+    server.kill();
+    static_cast<void>(to.publish("order.created", "y"));
+    to.wait_for(1);
+    CHECK(to.receipts.empty());
+    CHECK_FALSE(to.channel().usable());
+    CHECK_THROWS_AS(support::publishing{broker()}, outbox::error);
+}
+
+TEST_CASE("core NATS does not wait for ever on a server that hangs") {
+    support::nats_server const server;
+    support::publishing to{outbox::nats_broker{{.url = server.url()}},
+                           std::chrono::milliseconds{400}};
+    server.send(SIGSTOP);
+    static_cast<void>(to.publish("order.created", "x"));
+    CHECK(to.receipts.empty());
+    CHECK_FALSE(to.channel().usable());
+    server.send(SIGCONT);
+}

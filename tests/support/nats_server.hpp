@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+//
+// A private nats-server on 127.0.0.1 with JetStream in a temporary folder, and what a test needs to
+// look into it. Killed and started again it keeps its port and its data.
+#pragma once
+
+#include <nats/nats.h>
+#include <signal.h>
+
+#include <cstdint>
+#include <fstream>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "support/process.hpp"
+
+namespace support {
+
+class nats_server {
+public:
+    /// `more` is added to the configuration: users, TLS, limits.
+    explicit nats_server(std::string const& more = {}) : port_{free_port()} {
+        std::ofstream config{folder_.path() / "nats.conf"};
+        config << "listen: \"127.0.0.1:" << port_ << "\"\n"
+               << "jetstream { store_dir: \"" << (folder_.path() / "data").string() << "\" }\n"
+               << more << '\n';
+        config.close();
+        start();
+    }
+
+    [[nodiscard]] int port() const {
+        return port_;
+    }
+    [[nodiscard]] std::string url() const {
+        return "nats://127.0.0.1:" + std::to_string(port_);
+    }
+    [[nodiscard]] std::filesystem::path const& folder() const {
+        return folder_.path();
+    }
+    void start() {
+        process_ = child_process{{"nats-server", "-c", (folder_.path() / "nats.conf").string()},
+                                 folder_.path() / "log"};
+        wait_until_ready("nats-server", [&] { return accepts_connections(port_); });
+    }
+    void kill() {
+        process_.stop(SIGKILL);
+    }
+    void stop() {
+        process_.stop(SIGTERM);
+    }
+    void send(int signal) const {
+        process_.send(signal);
+    }
+
+private:
+    temporary_folder folder_{};
+    int port_;
+    child_process process_{};
+};
+
+/// A message as a stream holds it.
+struct stored_message {
+    std::string subject{};
+    std::string payload{};
+    std::vector<std::pair<std::string, std::string>> headers{};
+
+    [[nodiscard]] std::string header(std::string_view name) const {
+        for (auto const& [key, value] : headers) {
+            if (key == name) return value;
+        }
+        return {};
+    }
+};
+
+/// A connection of the test's own, with the right to everything. Throws when NATS says no.
+class nats_client {
+public:
+    explicit nats_client(std::string const& url) {
+        require(natsConnection_ConnectTo(&connection_, url.c_str()), "connect");
+        jsOptions options;
+        jsOptions_Init(&options);
+        require(natsConnection_JetStream(&context_, connection_, &options), "JetStream");
+    }
+    nats_client(nats_client const&) = delete;
+    nats_client& operator=(nats_client const&) = delete;
+    ~nats_client() {
+        jsCtx_Destroy(context_);
+        natsConnection_Destroy(connection_);
+    }
+
+    [[nodiscard]] natsConnection* connection() const {
+        return connection_;
+    }
+    /// Creates a stream on these subjects; `change` may alter its configuration before.
+    template <class Change>
+    void add_stream(std::string const& name, std::vector<std::string> const& subjects,
+                    Change&& change) {
+        std::vector<char const*> pointers;
+        for (auto const& one : subjects) pointers.push_back(one.c_str());
+        jsStreamConfig config;
+        jsStreamConfig_Init(&config);
+        config.Name = name.c_str();
+        config.Subjects = pointers.data();
+        config.SubjectsLen = static_cast<int>(pointers.size());
+        change(config);
+        jsErrCode code{};
+        require(js_AddStream(nullptr, context_, &config, nullptr, &code), "add stream");
+    }
+    void add_stream(std::string const& name, std::vector<std::string> const& subjects) {
+        add_stream(name, subjects, [](jsStreamConfig&) {});
+    }
+    void delete_stream(std::string const& name) {
+        jsErrCode code{};
+        require(js_DeleteStream(context_, name.c_str(), nullptr, &code), "delete stream");
+    }
+    /// All that the stream holds, in its order.
+    [[nodiscard]] std::vector<stored_message> read(std::string const& stream) {
+        jsStreamInfo* info = nullptr;
+        jsErrCode code{};
+        require(js_GetStreamInfo(&info, context_, stream.c_str(), nullptr, &code), "stream info");
+        auto const first = info->State.FirstSeq;
+        auto const last = info->State.LastSeq;
+        jsStreamInfo_Destroy(info);
+        std::vector<stored_message> all;
+        for (auto sequence = first; sequence <= last; ++sequence) {
+            natsMsg* message = nullptr;
+            auto const status =
+                js_GetMsg(&message, context_, stream.c_str(), sequence, nullptr, &code);
+            if (status == NATS_NOT_FOUND) continue;
+            require(status, "get message");
+            all.push_back(copy(message));
+            natsMsg_Destroy(message);
+        }
+        return all;
+    }
+    [[nodiscard]] static stored_message copy(natsMsg* message) {
+        stored_message read;
+        read.subject = natsMsg_GetSubject(message);
+        read.payload.assign(natsMsg_GetData(message),
+                            static_cast<std::size_t>(natsMsg_GetDataLength(message)));
+        char const** names = nullptr;
+        int count = 0;
+        if (natsMsgHeader_Keys(message, &names, &count) != NATS_OK) return read;
+        for (int i = 0; i < count; ++i) {
+            char const** values = nullptr;
+            int many = 0;
+            if (natsMsgHeader_Values(message, names[i], &values, &many) != NATS_OK) continue;
+            for (int j = 0; j < many; ++j) read.headers.emplace_back(names[i], values[j]);
+            free(values);  // NOLINT: the library's own way
+        }
+        free(names);  // NOLINT
+        return read;
+    }
+
+private:
+    static void require(natsStatus status, char const* what) {
+        if (status != NATS_OK) {
+            throw std::runtime_error{std::string{what} + ": " + natsStatus_GetText(status)};
+        }
+    }
+
+    natsConnection* connection_{nullptr};
+    jsCtx* context_{nullptr};
+};
+
+}  // namespace support
