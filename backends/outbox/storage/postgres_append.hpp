@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+//
+// Adding messages to the caller's transaction: one statement for one message, one for each few
+// hundred of many.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <span>
+#include <string>
+
+#include "outbox/message.hpp"
+#include "outbox/table_name.hpp"
+
+namespace outbox::postgres {
+
+struct append_statements {
+    explicit append_statements(table_name const& table);
+
+    std::string insert;         ///< $1 … $8: the columns of a draft, as arrays
+    std::string insert_chosen;  ///< the same, leaving out ids that are stored already
+    std::string compare;        ///< $1 ids, $2 topics, $3 keys, $4 headers, $5 payloads
+    std::string lock_keys;      ///< $1 keys
+};
+
+void append(PGconn* on, append_statements const& sql, std::span<draft const> drafts);
+
+}  // namespace outbox::postgres

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+//
+// What a postgres_storage knows of its table, made once and shared by its copies and sessions.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "outbox/storage/postgres.hpp"
+#include "outbox/storage/postgres_append.hpp"
+#include "outbox/storage/postgres_operators.hpp"
+#include "outbox/storage/postgres_statements.hpp"
+
+namespace outbox {
+
+struct postgres_storage::parts {
+    explicit parts(table_name const& of)
+        : table{of},
+          worker{std::make_shared<postgres::worker_statements const>(of)},
+          append{of},
+          operators{of} {}
+
+    table_name table;
+    std::shared_ptr<postgres::worker_statements const> worker;
+    postgres::append_statements append;
+    postgres::operator_statements operators;
+};
+
+}  // namespace outbox

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+//
+// One exchange: settle behind the fence, renew, promote, commit, then read, all in one trip to the
+// server. Again without the partitions that turn out to be lost.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "outbox/storage/postgres_worker.hpp"
+
+namespace outbox::postgres {
+
+class round {
+public:
+    round(worker& of, round_request const& request);
+
+    [[nodiscard]] round_reply run();
+
+private:
+    /// Commands, and where among them the answers are that somebody reads.
+    struct trip {
+        std::vector<command> commands{};
+        std::vector<result> answers{};
+        bool writes{false};
+        std::size_t standing{0};
+        std::size_t own_id{0};
+        std::size_t commit{0};
+        std::optional<std::size_t> due{};
+        std::optional<std::size_t> drained{};
+        std::optional<std::size_t> ready{};
+    };
+
+    [[nodiscard]] bool travel(trip& plan);
+    [[nodiscard]] bool kept(partition_number partition) const;
+    void lose(partition_number partition);
+    void lose_all_but(result const& standing);
+    void lose_the_overtaken();
+
+    [[nodiscard]] bool writes() const;
+    [[nodiscard]] bool is_durable() const;
+    void plan_writes(trip& plan) const;
+    void plan_settlements(trip& plan) const;
+    void plan_renewals(trip& plan) const;
+    void plan_reads(trip& plan) const;
+    [[nodiscard]] parameters naming(std::vector<partition_number> const& partitions) const;
+    [[nodiscard]] std::vector<sequence_number> in_hand() const;
+    [[nodiscard]] sequence_number read_from(partition_number partition) const;
+
+    void settle_in_hand(trip const& done);
+    void take_standing(result const& rows);
+    void take_due(result const& rows);
+    void take_ready(result const& rows);
+    void take_drained(result const& rows);
+    void take_alone(trip const& done);
+    [[nodiscard]] bool note(record const& chosen);
+    void take_changed();
+    [[nodiscard]] bool full();
+    void hand_out(record one);
+
+    worker& of_;
+    round_request const& request_;
+    round_reply reply_{};
+    std::vector<partition_number> named_{};
+    std::vector<std::pair<partition_number, std::int64_t>> changed_{};  ///< and the new version
+    std::vector<due_key> due_{};            ///< of partitions that are ours
+    std::vector<partition_number> read_{};  ///< likewise, each once
+    bool scheduled_due_{false};
+    std::int64_t bytes_{0};
+};
+
+}  // namespace outbox::postgres

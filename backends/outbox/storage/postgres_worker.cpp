@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+//
+// Acquiring and releasing; exchange is in postgres_round.cpp.
+#include "outbox/storage/postgres_worker.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "outbox/storage/postgres_round.hpp"
+
+namespace outbox::postgres {
+
+namespace {
+
+constexpr std::int32_t partition_count = 64;
+
+std::vector<partition_number> numbers(holdings const& held) {
+    std::vector<partition_number> found;
+    for (auto const& [number, mine] : held) found.push_back(number);
+    return found;
+}
+
+}  // namespace
+
+acquired worker::acquire(acquire_request const& request) {
+    return guarded("acquire", [&] {
+        acquired taken;
+        // Looking for work writes nothing, so an idle worker costs a query a poll.
+        auto const found = link_.run(command{
+            sql_->find_work, parameters{numbers(held_), id_, request.dead_letters_block}, "find"});
+        std::vector<partition_number> candidates;
+        std::int64_t others = 0;
+        for (int row = 0; row < row_count(found); ++row) {
+            row_reader from{found, row};
+            auto const partition = from.number<partition_number>();
+            if (!from.boolean()) candidates.push_back(partition);
+            others = from.number<std::int64_t>();
+        }
+        bool const work_elsewhere = std::cmp_less(candidates.size(), row_count(found));
+        auto const owners = static_cast<std::int32_t>(others) + 1;
+        auto const share = (partition_count + owners - 1) / owners;
+        auto const room = std::min(request.most, share - static_cast<std::int32_t>(held_.size()));
+        if (room > 0 && !candidates.empty()) take(request, candidates, room, taken);
+        if (held_.empty() && work_elsewhere) {
+            taken.waiting = true;
+            auto const half = request.lease.count() / 2;
+            static_cast<void>(link_.run(
+                command{sql_->want, parameters{id_, std::int64_t{share}, half}, "want"}));
+            committed_ = true;
+        }
+        return taken;
+    });
+}
+
+void worker::take(acquire_request const& request, std::vector<partition_number> const& candidates,
+                  std::int32_t room, acquired& taken) {
+    std::array const commands{
+        command{"begin"},
+        command{sql_->take,
+                parameters{candidates, id_, std::int64_t{request.lease.count()}, request.reach,
+                           request.careful_reach, std::int64_t{room}},
+                "take"}};
+    auto const answers = link_.run(commands);
+    auto const& rows = answers.back();
+
+    holdings added;
+    std::vector<partition_number> partitions;
+    for (int row = 0; row < row_count(rows); ++row) {
+        row_reader from{rows, row};
+        tenure got{.partition = from.number<partition_number>(),
+                   .epoch = from.number<epoch_number>()};
+        holding mine{.epoch = got.epoch, .read = progress{from.number<sequence_number>()}};
+        mine.version = from.number<std::int64_t>();
+        got.care = {.strikes = from.number<std::int32_t>(),
+                    .left = from.number<std::int32_t>(),
+                    .reach = from.number<std::int32_t>()};
+        if (!from.next_is_null()) accuse(got, from.number<sequence_number>());
+        if (got.accused) mine.read.take_retrying(got.accused->sequence, got.accused->key);
+        partitions.push_back(got.partition);
+        added.emplace(got.partition, std::move(mine));
+        taken.tenures.push_back(std::move(got));
+    }
+    std::vector<std::pair<parked_key, bool>> parked;
+    read_parked(partitions, request.dead_letters_block, parked);
+    for (auto& [key, retrying] : parked) {
+        for (auto& one : taken.tenures) {
+            if (one.partition == key.partition) one.parked.push_back(std::move(key));
+        }
+    }
+    static_cast<void>(link_.run(command{"commit"}));
+    committed_ = true;
+    // In the order in which they waited, as they were found.
+    std::ranges::sort(taken.tenures, {}, [&](tenure const& one) {
+        return std::ranges::find(candidates, one.partition);
+    });
+    held_.merge(added);
+}
+
+void worker::accuse(tenure& of, sequence_number suspect) {
+    // The retrying first: what was ready becomes retrying by this.
+    std::array const commands{
+        command{sql_->accuse_retrying, parameters{of.partition, suspect}},
+        command{sql_->accuse_ready, parameters{of.partition, suspect}}};
+    for (auto const& rows : link_.run(commands)) {
+        if (row_count(rows) == 0) continue;
+        row_reader from{rows, 0};
+        accused_record found{};
+        found.sequence = from.number<sequence_number>();
+        found.id = from.id();
+        found.key = from.string();
+        found.attempts = from.number<std::int32_t>();
+        found.deaths = from.number<std::int32_t>();
+        of.accused = std::move(found);
+    }
+}
+
+void worker::read_parked(std::vector<partition_number> const& partitions, bool dead_letters_block,
+                         std::vector<std::pair<parked_key, bool>>& found) {
+    if (partitions.empty()) return;
+    auto const rows = link_.run(
+        command{sql_->parked, parameters{partitions, dead_letters_block}, "parked"});
+    for (int row = 0; row < row_count(rows); ++row) {
+        row_reader from{rows, row};
+        parked_key key{};
+        key.partition = from.number<partition_number>();
+        key.key = from.string();
+        key.due_in = std::max(from.microseconds(), duration::zero());
+        key.blocked = from.boolean();
+        bool const retrying = from.boolean();
+        found.emplace_back(std::move(key), retrying);
+    }
+}
+
+round_reply worker::exchange(round_request const& request) {
+    return guarded("exchange", [&] { return round{*this, request}.run(); });
+}
+
+void worker::release(std::span<ending const> endings) {
+    static_cast<void>(guarded("release", [&] {
+        std::vector<ending> ours;
+        for (auto const& one : endings) {
+            if (held_.contains(one.partition)) ours.push_back(one);
+        }
+        if (ours.empty()) return true;
+        parameters values;
+        values.add_array(ours, [](ending const& one) { return one.partition; });
+        values.add_array(ours,
+                         [&](ending const& one) { return held_.at(one.partition).epoch; });
+        values.add(id_);
+        values.add_array(ours,
+                         [&](ending const& one) { return held_.at(one.partition).read.low(); });
+        values.add_array(ours, [](ending const& one) { return one.care.strikes; });
+        values.add_array(ours, [](ending const& one) { return one.care.left; });
+        values.add_array(ours, [](ending const& one) { return one.care.reach; });
+        static_cast<void>(link_.run(command{sql_->release, std::move(values), "release"}));
+        for (auto const& one : ours) held_.erase(one.partition);
+        return true;
+    }));
+}
+
+}  // namespace outbox::postgres
