@@ -144,8 +144,7 @@ TEST_CASE("an id of the caller's own is stored once, and refused with other cont
     at.storage.begin(at.sql.handle());
     at.storage.append(at.sql.handle(), {&one, 1});
     at.storage.append(at.sql.handle(), {&one, 1});
-    CHECK(refusal([&] { at.storage.append(at.sql.handle(), {&other, 1}); }) ==
-          errc::duplicate_id);
+    CHECK(refusal([&] { at.storage.append(at.sql.handle(), {&other, 1}); }) == errc::duplicate_id);
     outbox::draft const many[] = {fresh, other};
     CHECK(refusal([&] { at.storage.append(at.sql.handle(), many); }) == errc::duplicate_id);
     outbox::draft const twice[] = {one, one};

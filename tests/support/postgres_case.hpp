@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What the cases about the PostgreSQL storage share: a migrated outbox in a new schema, a producer's
-// connection, and the words that a worker uses.
+// What the cases about the PostgreSQL storage share: a migrated outbox in a new schema, a
+// producer's connection, and the words that a worker uses.
 #pragma once
 
 #include <algorithm>
@@ -57,14 +57,14 @@ struct postgres_case {
         storage.append(on.handle(), {&one, 1});
     }
 
-    [[nodiscard]] outbox::postgres_storage::session worker(
-        std::uint8_t number = 200, outbox::duration limit = patience) {
+    [[nodiscard]] outbox::postgres_storage::session worker(std::uint8_t number = 200,
+                                                           outbox::duration limit = patience) {
         return storage.connect(numbered(number), limit);
     }
     [[nodiscard]] outbox::partition_number partition_of(std::string const& key) {
         return static_cast<outbox::partition_number>(std::stoi(
-            sql("select (case when '" + key + "' = '' then 0 else 1 + abs(hashtextextended('" + key +
-                "', 0) % 63) end)")));
+            sql("select (case when '" + key + "' = '' then 0 else 1 + abs(hashtextextended('" +
+                key + "', 0) % 63) end)")));
     }
     [[nodiscard]] std::string low(outbox::partition_number partition) {
         return run("select low from outbox_partition where partition = " +

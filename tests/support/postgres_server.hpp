@@ -104,12 +104,12 @@ public:
 
     void start() {
         auto const data = folder_.path() / "data";
-        server_ = child_process{{program("postgres"), "-D", data.string(), "-p",
-                                 std::to_string(port_), "-c", "listen_addresses=127.0.0.1", "-c",
-                                 "unix_socket_directories=", "-c", "max_prepared_transactions=4",
-                                 "-c", "autovacuum_naptime=5s"},
-                                log(),
-                                "postgres"};
+        server_ = child_process{
+            {program("postgres"), "-D", data.string(), "-p", std::to_string(port_), "-c",
+             "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c",
+             "max_prepared_transactions=4", "-c", "autovacuum_naptime=5s"},
+            log(),
+            "postgres"};
         wait_until_ready("PostgreSQL", [&] {
             if (!server_.running()) throw std::runtime_error{"postgres ended:\n" + log_text()};
             return PQping(connection_string().c_str()) == PQPING_OK;

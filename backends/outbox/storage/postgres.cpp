@@ -59,8 +59,8 @@ void postgres_storage::append(transaction on, std::span<draft const> drafts) {
 }
 
 postgres_storage::session postgres_storage::connect(message_id const& worker, duration limit) {
-    auto opened = std::make_unique<postgres::worker>(connection_string_, limit, worker,
-                                                     parts_->worker);
+    auto opened =
+        std::make_unique<postgres::worker>(connection_string_, limit, worker, parts_->worker);
     try {
         postgres::check_schema(parts_->table, [&](std::string const& sql) {
             return opened->link().run(postgres::command{sql});
@@ -71,8 +71,7 @@ postgres_storage::session postgres_storage::connect(message_id const& worker, du
     return session{std::move(opened)};
 }
 
-postgres_storage::session::session(std::unique_ptr<postgres::worker> of)
-    : worker_{std::move(of)} {}
+postgres_storage::session::session(std::unique_ptr<postgres::worker> of) : worker_{std::move(of)} {}
 postgres_storage::session::session(session&&) noexcept = default;
 postgres_storage::session& postgres_storage::session::operator=(session&&) noexcept = default;
 postgres_storage::session::~session() = default;

@@ -55,13 +55,13 @@ void check(PGconn* on) {
                         "an earlier statement failed; roll the transaction back"};
         case PQTRANS_ACTIVE:
             throw error{errc::no_transaction, "the connection is busy with another statement"};
-        case PQTRANS_UNKNOWN:
-            throw error{errc::aborted_transaction, "the connection is lost"};
+        case PQTRANS_UNKNOWN: throw error{errc::aborted_transaction, "the connection is lost"};
     }
     char const* const encoding = PQparameterStatus(on, "client_encoding");
     if (encoding == nullptr || std::string_view{encoding} != "UTF8") {
         throw error{errc::unsafe_setup,
-                    "client_encoding is " + std::string{encoding == nullptr ? "unknown" : encoding} +
+                    "client_encoding is " +
+                        std::string{encoding == nullptr ? "unknown" : encoding} +
                         "; messages are UTF-8, so set it to UTF8"};
     }
 }
@@ -152,9 +152,9 @@ void append(PGconn* on, append_statements const& sql, std::span<draft const> dra
     check(on);
     if (drafts.empty()) return;
     // A refusal halfway through must not leave half of the call in the caller's transaction.
-    bool const refusable =
-        drafts.size() > 1 &&
-        std::ranges::any_of(drafts, [](draft const& one) { return one.caller_chose_id; });
+    bool const refusable = drafts.size() > 1 && std::ranges::any_of(drafts, [](draft const& one) {
+                               return one.caller_chose_id;
+                           });
     try {
         lock_keys(on, sql, drafts);
         if (!refusable) {

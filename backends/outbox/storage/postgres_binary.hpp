@@ -127,8 +127,8 @@ class parameters {
 public:
     parameters() = default;
     template <class First, class... Rest>
-    requires(!std::same_as<First, parameters>)
-    explicit parameters(First const& first, Rest const&... rest) {
+    requires(!std::same_as<First, parameters>) explicit parameters(First const& first,
+                                                                   Rest const&... rest) {
         add(first);
         (add(rest), ...);
     }

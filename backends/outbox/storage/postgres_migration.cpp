@@ -32,8 +32,8 @@ public:
         }
         // Read committed: what others applied while this waited for the lock must be seen.
         execute_script(on_, "begin isolation level read committed");
-        static_cast<void>(execute(
-            on_, "select pg_advisory_xact_lock(hashtextextended('outbox migrations', 0))"));
+        static_cast<void>(
+            execute(on_, "select pg_advisory_xact_lock(hashtextextended('outbox migrations', 0))"));
     }
     migration(migration const&) = delete;
     migration& operator=(migration const&) = delete;
@@ -45,8 +45,7 @@ public:
     void enter_schema(bool make) {
         std::string const schema{table_.schema()};
         if (schema.empty()) return;
-        auto const found =
-            execute(on_, "select to_regnamespace('" + schema + "') is not null");
+        auto const found = execute(on_, "select to_regnamespace('" + schema + "') is not null");
         if (make && !row_reader{found, 0}.boolean())
             execute_script(on_, "create schema \"" + schema + "\"");
         execute_script(on_, "set local search_path to \"" + schema + "\"");
@@ -55,8 +54,7 @@ public:
         auto const there =
             execute(on_, "select to_regclass('" + table_.qualified("_version") + "') is not null");
         if (!row_reader{there, 0}.boolean()) return 0;
-        auto const found =
-            execute(on_, "select max(version) from " + table_.qualified("_version"));
+        auto const found = execute(on_, "select max(version) from " + table_.qualified("_version"));
         return row_reader{found, 0}.number<std::int32_t>();
     }
     void run(std::string_view script) {
@@ -112,9 +110,8 @@ void postgres_storage::migrate_down(transaction on, table_name const& table, boo
 
 void postgres_storage::check_schema(transaction on, table_name const& table) {
     try {
-        postgres::check_schema(table, [&](std::string const& sql) {
-            return execute(on.handle(), sql);
-        });
+        postgres::check_schema(table,
+                               [&](std::string const& sql) { return execute(on.handle(), sql); });
     } catch (failure const& why) {
         throw why.error("check of the schema");
     }

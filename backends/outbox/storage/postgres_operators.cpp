@@ -32,9 +32,10 @@ told as (
       from touched t where p.partition = t.partition))";
 
 std::string choose(std::string_view which, std::string_view order, std::string_view limit) {
-    return "with chosen as materialized (select m.id, m.sequence, m.partition, m.published_at from outbox m" +
-           std::string{which} + " order by " + std::string{order} + " limit " +
-           std::string{limit} + " for update skip locked)";
+    return "with chosen as materialized (select m.id, m.sequence, m.partition, m.published_at from "
+           "outbox m" +
+           std::string{which} + " order by " + std::string{order} + " limit " + std::string{limit} +
+           " for update skip locked)";
 }
 
 // Each is found again by the index that has its state.
@@ -109,10 +110,9 @@ moved as (
     update outbox m
        set state = 1, key = coalesce(m.key, ''), due = clock_timestamp(), died_at = null,
            generation = m.generation + 1, attempts = 0, deaths = 0
-      from chosen c)" + dead +
-                     " returning 1) select count(*) from moved");
-    put(discard,
-        choose(among_dead, "m.id", "$3") + told + remove + dead + count_gone);
+      from chosen c)" +
+                     dead + " returning 1) select count(*) from moved");
+    put(discard, choose(among_dead, "m.id", "$3") + told + remove + dead + count_gone);
     put(replay, choose(R"(
      where m.state = 4 and m.published_at >= $1 and m.published_at < $2
        and ($3 is null or m.id > $3))",
@@ -121,7 +121,8 @@ moved as (
 moved as (
     update outbox m
        set state = 1, key = coalesce(m.key, ''), due = clock_timestamp(), published_at = null
-      from chosen c)" + published + R"(
+      from chosen c)" +
+                    published + R"(
     returning m.id)
 select r.id from moved r order by r.id)");
     put(purge_published, choose(R"(

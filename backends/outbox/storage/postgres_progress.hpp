@@ -32,7 +32,8 @@ class progress {
 public:
     explicit progress(sequence_number low) : finished_{low}, cursor_{low} {}
 
-    /// Nothing at or below it is ready, nor can become so: what is stored, and where reading starts.
+    /// Nothing at or below it is ready, nor can become so: what is stored, and where reading
+    /// starts.
     [[nodiscard]] sequence_number low() const {
         if (ready_.empty()) return finished_;
         return std::min(finished_, *ready_.begin() - 1);

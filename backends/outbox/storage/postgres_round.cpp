@@ -131,8 +131,7 @@ void round::lose_the_overtaken() {
 
 parameters round::naming(std::vector<partition_number> const& partitions) const {
     parameters values{partitions};
-    values.add_array(partitions,
-                     [&](partition_number one) { return of_.held_.at(one).epoch; });
+    values.add_array(partitions, [&](partition_number one) { return of_.held_.at(one).epoch; });
     values.add(of_.id_);
     return values;
 }
@@ -280,8 +279,7 @@ void round::take_ready(result const& rows) {
         auto const found = highest.find(number);
         bool const ends_here = cut && number == last;
         auto const top = found == highest.end() ? 0 : found->second;
-        of_.held_.at(number).read.look(ends_here ? std::optional{top} : std::nullopt, top,
-                                       horizon);
+        of_.held_.at(number).read.look(ends_here ? std::optional{top} : std::nullopt, top, horizon);
         if (ends_here) break;
     }
 }
@@ -311,12 +309,12 @@ void round::take_alone(trip const& done) {
     }
     if (!chosen || !note(*chosen)) return;
     bool const ready = chosen->state == record_state::ready;
-    auto const rows = of_.link_.run(
-        ready ? command{of_.sql_->read_one_ready,
-                        parameters{chosen->partition, chosen->sequence}, "ready one"}
-              : command{of_.sql_->read_one_retrying,
-                        parameters{chosen->partition, chosen->sequence, chosen->key},
-                        "retrying one"});
+    auto const rows =
+        of_.link_.run(ready ? command{of_.sql_->read_one_ready,
+                                      parameters{chosen->partition, chosen->sequence}, "ready one"}
+                            : command{of_.sql_->read_one_retrying,
+                                      parameters{chosen->partition, chosen->sequence, chosen->key},
+                                      "retrying one"});
     auto& mine = of_.held_.at(chosen->partition);
     mine.noted = chosen->sequence;
     if (row_count(rows) == 0) return;

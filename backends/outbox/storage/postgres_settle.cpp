@@ -86,8 +86,7 @@ bool round::is_durable() const {
     }
     return std::ranges::any_of(request_.settlements, [&](settlement const& one) {
         if (one.what == fate::hand_back || !kept(one.partition)) return false;
-        return kind_of(one.what) == kind::flag ||
-               of_.held_.at(one.partition).noted == one.sequence;
+        return kind_of(one.what) == kind::flag || of_.held_.at(one.partition).noted == one.sequence;
     });
 }
 
@@ -105,8 +104,7 @@ void round::plan_writes(trip& plan) const {
     plan_settlements(plan);
     plan_renewals(plan);
     if (request_.promote) {
-        plan.commands.push_back(
-            {of_.sql_->promote, parameters{named_, most_promoted}, "promote"});
+        plan.commands.push_back({of_.sql_->promote, parameters{named_, most_promoted}, "promote"});
     }
     plan.own_id = plan.commands.size();
     plan.commands.push_back({"select pg_current_xact_id()", {}, "own id"});
@@ -138,8 +136,7 @@ void round::plan_settlements(trip& plan) const {
         std::pair{&sql.flag_ready, "flag ready"},     std::pair{&sql.flag_retrying, "flag"}};
     for (std::size_t i = 0; i < groups.size(); ++i) {
         if (groups[i].members.empty()) continue;
-        plan.commands.push_back(
-            {*statements[i].first, values_of(groups[i]), statements[i].second});
+        plan.commands.push_back({*statements[i].first, values_of(groups[i]), statements[i].second});
     }
     if (!cleared.empty())
         plan.commands.push_back({sql.clear_note, parameters{cleared}, "clear note"});

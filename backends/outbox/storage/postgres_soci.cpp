@@ -18,9 +18,8 @@ postgres_storage::transaction::transaction(soci::session& on) : handle_{nullptr}
         throw error{errc::unavailable, "the SOCI session is not connected"};
     }
     if (handle_ == nullptr) {
-        throw error{errc::invalid_option,
-                    "the SOCI session is one of " + on.get_backend_name() +
-                        "; postgres_storage needs one of postgresql"};
+        throw error{errc::invalid_option, "the SOCI session is one of " + on.get_backend_name() +
+                                              "; postgres_storage needs one of postgresql"};
     }
 }
 

@@ -52,7 +52,8 @@ select p.partition,
      or (select m.sequence from outbox m
           where m.state = 2 and m.partition = p.partition and m.due <= t.now
           order by m.due limit 1) is not null
-     or ()" + std::string{retrying_heads} +
+     or ()" +
+           std::string{retrying_heads} +
            R"( select h.sequence from heads h
            where (h.due is null or h.due <= t.now)
              and not ($3 and )" +

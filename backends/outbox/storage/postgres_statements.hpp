@@ -20,32 +20,32 @@ namespace outbox::postgres {
 struct worker_statements {
     explicit worker_statements(table_name const& table);
 
-    std::string find_work;       ///< $1 held partitions, $2 me, $3 dead letters block
-    std::string take;            ///< $1 candidates, $2 me, $3 lease, $4 reach, $5 careful, $6 most
-    std::string accuse_retrying; ///< $1 partition, $2 sequence
+    std::string find_work;        ///< $1 held partitions, $2 me, $3 dead letters block
+    std::string take;             ///< $1 candidates, $2 me, $3 lease, $4 reach, $5 careful, $6 most
+    std::string accuse_retrying;  ///< $1 partition, $2 sequence
     std::string accuse_ready;
-    std::string want;            ///< $1 me, $2 share, $3 for how long
-    std::string parked;          ///< $1 partitions, $2 dead letters block
-    std::string release;         ///< $1 partitions, $2 epochs, $3 me, $4 low, $5–$7 caution
+    std::string want;     ///< $1 me, $2 share, $3 for how long
+    std::string parked;   ///< $1 partitions, $2 dead letters block
+    std::string release;  ///< $1 partitions, $2 epochs, $3 me, $4 low, $5–$7 caution
 
-    std::string fence;           ///< $1 partitions, $2 epochs, $3 me, $4 how many
-    std::string peek;            ///< $1 partitions, $2 epochs, $3 me, $4 look for due scheduled ones
-    std::string remove_ready;    ///< $1 partitions, $2 sequences
-    std::string remove_retrying; ///< $1 partitions, $2 sequences, $3 keys
+    std::string fence;         ///< $1 partitions, $2 epochs, $3 me, $4 how many
+    std::string peek;          ///< $1 partitions, $2 epochs, $3 me, $4 look for due scheduled ones
+    std::string remove_ready;  ///< $1 partitions, $2 sequences
+    std::string remove_retrying;  ///< $1 partitions, $2 sequences, $3 keys
     std::string stamp_ready;
     std::string stamp_retrying;
-    std::string flag_ready;      ///< …, $4 state, $5 attempts, $6 delay, $7 error
+    std::string flag_ready;  ///< …, $4 state, $5 attempts, $6 delay, $7 error
     std::string flag_retrying;
-    std::string clear_note;      ///< $1 partitions
-    std::string renew;           ///< $1 partitions, $2 low, $3–$5 caution, $6 lease
-    std::string relax_unless_due;  ///< $1 partitions
-    std::string promote;         ///< $1 partitions, $2 how many of each
-    std::string read_due;        ///< $1 partitions, $2 keys, $3 in hand, $4 how many, $5 bytes,
-                                 ///< $6 with payload, $7 dead letters block
-    std::string drained;         ///< $1 partitions, $2 keys, $3 dead letters block
-    std::string read_ready;      ///< $1 partitions, $2 low, $3 in hand, $4–$6 as above
-    std::string note;            ///< $1 partition, $2 sequence
-    std::string read_one_ready;  ///< $1 partition, $2 sequence
+    std::string clear_note;         ///< $1 partitions
+    std::string renew;              ///< $1 partitions, $2 low, $3–$5 caution, $6 lease
+    std::string relax_unless_due;   ///< $1 partitions
+    std::string promote;            ///< $1 partitions, $2 how many of each
+    std::string read_due;           ///< $1 partitions, $2 keys, $3 in hand, $4 how many, $5 bytes,
+                                    ///< $6 with payload, $7 dead letters block
+    std::string drained;            ///< $1 partitions, $2 keys, $3 dead letters block
+    std::string read_ready;         ///< $1 partitions, $2 low, $3 in hand, $4–$6 as above
+    std::string note;               ///< $1 partition, $2 sequence
+    std::string read_one_ready;     ///< $1 partition, $2 sequence
     std::string read_one_retrying;  ///< $1 partition, $2 sequence, $3 key
 };
 

@@ -45,8 +45,8 @@ acquired worker::acquire(acquire_request const& request) {
         if (held_.empty() && work_elsewhere) {
             taken.waiting = true;
             auto const half = request.lease.count() / 2;
-            static_cast<void>(link_.run(
-                command{sql_->want, parameters{id_, std::int64_t{share}, half}, "want"}));
+            static_cast<void>(
+                link_.run(command{sql_->want, parameters{id_, std::int64_t{share}, half}, "want"}));
             committed_ = true;
         }
         return taken;
@@ -99,9 +99,8 @@ void worker::take(acquire_request const& request, std::vector<partition_number> 
 
 void worker::accuse(tenure& of, sequence_number suspect) {
     // The retrying first: what was ready becomes retrying by this.
-    std::array const commands{
-        command{sql_->accuse_retrying, parameters{of.partition, suspect}},
-        command{sql_->accuse_ready, parameters{of.partition, suspect}}};
+    std::array const commands{command{sql_->accuse_retrying, parameters{of.partition, suspect}},
+                              command{sql_->accuse_ready, parameters{of.partition, suspect}}};
     for (auto const& rows : link_.run(commands)) {
         if (row_count(rows) == 0) continue;
         row_reader from{rows, 0};
@@ -118,8 +117,8 @@ void worker::accuse(tenure& of, sequence_number suspect) {
 void worker::read_parked(std::vector<partition_number> const& partitions, bool dead_letters_block,
                          std::vector<std::pair<parked_key, bool>>& found) {
     if (partitions.empty()) return;
-    auto const rows = link_.run(
-        command{sql_->parked, parameters{partitions, dead_letters_block}, "parked"});
+    auto const rows =
+        link_.run(command{sql_->parked, parameters{partitions, dead_letters_block}, "parked"});
     for (int row = 0; row < row_count(rows); ++row) {
         row_reader from{rows, row};
         parked_key key{};
@@ -145,8 +144,7 @@ void worker::release(std::span<ending const> endings) {
         if (ours.empty()) return true;
         parameters values;
         values.add_array(ours, [](ending const& one) { return one.partition; });
-        values.add_array(ours,
-                         [&](ending const& one) { return held_.at(one.partition).epoch; });
+        values.add_array(ours, [&](ending const& one) { return held_.at(one.partition).epoch; });
         values.add(id_);
         values.add_array(ours,
                          [&](ending const& one) { return held_.at(one.partition).read.low(); });

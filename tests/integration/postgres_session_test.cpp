@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+//
+// A worker's session on a real PostgreSQL, where it differs from the model: sequences that become
+// visible out of order, fences, hanging and dying servers. What all storages have in common is in
+// tests/laws.
+#include "support/catch.hpp"
+#include "support/postgres_case.hpp"
+
+using namespace std::chrono_literals;
+using outbox::errc;
+using outbox::fate;
+using outbox::settlement;
+using support::numbered;
+using support::numbers;
+using support::postgres_case;
+using support::read;
+using support::refusal;
+using support::removal;
+
+namespace {
+
+std::vector<settlement> removals(outbox::round_reply const& reply) {
+    std::vector<settlement> all;
+    for (auto const& one : reply.read.records) all.push_back(removal(one));
+    return all;
+}
+
+void renew(outbox::postgres_storage::session& session, outbox::partition_number partition) {
+    outbox::renewal const one{.partition = partition, .care = {}};
+    static_cast<void>(session.exchange({.renewals = {&one, 1}, .lease = 60s}));
+}
+
+std::string all_removed(postgres_case& at) {
+    return at.run("select count(*) from outbox");
+}
+
+}  // namespace
+
+TEST_CASE("a late committer with a lower sequence is read, first, and low does not pass it") {
+    postgres_case at;
+    auto late = at.server.connect();
+    at.storage.begin(late.handle());
+    at.add(late, 1, "");
+    at.put(2, "");
+    auto session = at.worker();
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    auto const first = read(session, 0);
+    REQUIRE(numbers(first) == std::vector{2});
+    auto const settled = removals(first);
+    CHECK(read(session, 0, settled).read.records.empty());
+    renew(session, 0);
+    CHECK(read(session, 0).read.records.empty());
+    renew(session, 0);
+    CHECK(at.low(0) == "0");
+    at.storage.commit(late.handle());
+    at.put(3, "");
+    auto const then = read(session, 0);
+    CHECK(numbers(then) == std::vector{1, 3});
+    auto const rest = removals(then);
+    CHECK(read(session, 0, rest).read.records.empty());
+    renew(session, 0);
+    CHECK(at.low(0) == "3");
+    CHECK(all_removed(at) == "0");
+}
+
+TEST_CASE("a number drawn long before its row is written does not let low pass it") {
+    postgres_case at;
+    at.run(
+        "create function outbox_slow() returns bytea language plpgsql as $$ begin "
+        "perform pg_advisory_lock(77); return 'slow'; end $$");
+    auto holder = at.server.connect();
+    holder("select pg_advisory_lock(77)");
+    auto slow = at.server.connect();
+    // The number is drawn, then the statement stands still before anything is written.
+    auto const statement = "insert into " + at.schema + ".outbox (topic, payload) values ('t', " +
+                           at.schema + ".outbox_slow())";
+    REQUIRE(PQsendQuery(slow.handle(), statement.c_str()) == 1);
+    support::wait_until_ready("the slow insert", [&] {
+        return at.sql(
+                   "select count(*) from pg_locks where locktype = 'advisory' and "
+                   "not granted and objid = 77") == "1";
+    });
+    at.put(2, "");
+    auto session = at.worker();
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    auto const first = read(session, 0);
+    REQUIRE(numbers(first) == std::vector{2});
+    auto const settled = removals(first);
+    for (int i = 0; i < 3; ++i) {
+        static_cast<void>(read(session, 0, settled));
+        renew(session, 0);
+    }
+    auto const slow_sequence = std::stoll(at.run("select last_value from outbox_sequence"));
+    CHECK(std::stoll(at.low(0)) < slow_sequence);
+    holder("select pg_advisory_unlock(77)");
+    while (PGresult* answer = PQgetResult(slow.handle())) PQclear(answer);
+    auto const then = read(session, 0);
+    REQUIRE(then.read.records.size() == 1);
+    CHECK(then.read.records[0].payload == "slow");
+}
+
+TEST_CASE("a rolled back insert leaves a hole that low passes") {
+    postgres_case at;
+    at.storage.begin(at.sql.handle());
+    at.add(at.sql, 1, "");
+    at.storage.rollback(at.sql.handle());
+    at.put(2, "");
+    auto session = at.worker();
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    auto const settled = removals(read(session, 0));
+    static_cast<void>(read(session, 0, settled));
+    renew(session, 0);
+    CHECK(at.low(0) == "2");
+}
+
+TEST_CASE("a prepared transaction holds low until it ends, and its message is read") {
+    postgres_case at;
+    at.storage.begin(at.sql.handle());
+    at.add(at.sql, 1, "");
+    at.sql("prepare transaction '" + at.schema + "'");
+    at.put(2, "");
+    auto session = at.worker();
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    auto const settled = removals(read(session, 0));
+    static_cast<void>(read(session, 0, settled));
+    renew(session, 0);
+    static_cast<void>(read(session, 0));
+    at.sql("commit prepared '" + at.schema + "'");
+    CHECK(numbers(read(session, 0)) == std::vector{1});
+}
+
+TEST_CASE("a stale owner's settlement changes nothing, and other partitions are settled") {
+    postgres_case at;
+    at.put(1, "");
+    at.put(2, "k");
+    auto const k = at.partition_of("k");
+    auto stale = at.worker(200);
+    REQUIRE(stale.acquire(support::everything).tenures.size() == 2);
+    auto settled = removals(read(stale, 0));
+    for (auto const& one : removals(read(stale, k))) settled.push_back(one);
+    REQUIRE(settled.size() == 2);
+    at.run("update outbox_partition set lease_until = clock_timestamp() where partition = 0");
+    auto next = at.worker(201);
+    auto const taken = next.acquire(support::everything);
+    REQUIRE(taken.tenures.size() == 1);
+    CHECK(taken.tenures[0].care.strikes == 1);
+    auto const reply = stale.exchange({.settlements = settled});
+    CHECK(reply.lost == std::vector<outbox::partition_number>{0});
+    CHECK(at.run("select string_agg(right(id::text, 2), ',') from outbox") == "01");
+    CHECK(numbers(read(next, 0)) == std::vector{1});
+}
+
+TEST_CASE("a row of plain SQL whose time has not come tells how long it must wait") {
+    postgres_case at;
+    at.run(
+        "insert into outbox (topic, payload, not_before) "
+        "values ('t', 'p', clock_timestamp() + interval '1 hour')");
+    auto session = at.worker();
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    auto const reply = read(session, 0);
+    REQUIRE(reply.read.records.size() == 1);
+    auto const& one = reply.read.records[0];
+    CHECK(one.remaining > 59min);
+    std::vector const scheduled{
+        settlement{.sequence = one.sequence, .what = fate::schedule, .delay = one.remaining}};
+    CHECK(read(session, 0, scheduled).read.records.empty());
+    CHECK(at.run("select state from outbox") == "2");
+    // Its hour has come.
+    at.run("update outbox set due = clock_timestamp(), not_before = clock_timestamp()");
+    outbox::partition_number const zero = 0;
+    auto const then =
+        session.exchange({.read = {&zero, 1}, .records = 9, .bytes = 999, .promote = true});
+    REQUIRE(then.read.records.size() == 1);
+    CHECK(then.read.records[0].remaining == 0s);
+    CHECK(then.read.records[0].sequence > one.sequence);
+}
+
+TEST_CASE("a removal commits without waiting for the disk, and all else waits") {
+    postgres_case at;
+    for (std::uint8_t i = 1; i <= 3; ++i) at.put(i, "");
+    at.run("create table outbox_seen (operation text, setting text)");
+    at.run(
+        "create function outbox_see() returns trigger language plpgsql as $$ begin insert into "
+        "outbox_seen values (tg_op, current_setting('synchronous_commit')); return null; end $$");
+    at.run(
+        "create trigger see after update or delete on outbox "
+        "for each row execute function outbox_see()");
+    auto session = at.worker();
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    auto const records = read(session, 0).read.records;
+    REQUIRE(records.size() == 3);
+    std::vector const first{removal(records[0])};
+    static_cast<void>(session.exchange({.settlements = first, .promote = true}));
+    std::vector const second{settlement{.sequence = records[1].sequence, .what = fate::stamp}};
+    static_cast<void>(session.exchange({.settlements = second}));
+    std::vector const third{
+        settlement{.sequence = records[2].sequence, .what = fate::retry, .attempts = 1}};
+    static_cast<void>(session.exchange({.settlements = third}));
+    CHECK(at.run("select string_agg(operation || ' ' || setting, ', ' order by operation, setting) "
+                 "from outbox_seen") == "DELETE off, UPDATE off, UPDATE on");
+}
+
+TEST_CASE("contention leaves session and hand as they were") {
+    postgres_case at;
+    at.put(1, "");
+    auto session = at.worker(200, 400ms);
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    auto const settled = removals(read(session, 0));
+    at.sql("begin");
+    at.run("select * from outbox_partition where partition = 0 for update");
+    CHECK(refusal([&] { static_cast<void>(session.exchange({.settlements = settled})); }) ==
+          errc::contention);
+    at.sql("rollback");
+    static_cast<void>(session.exchange({.settlements = settled}));
+    CHECK(all_removed(at) == "0");
+}
+
+TEST_CASE("an acquire never waits for a partition that is locked") {
+    postgres_case at;
+    at.put(1, "");
+    at.put(2, "k");
+    at.sql("begin");
+    at.run("select * from outbox_partition where partition = 0 for no key update");
+    auto session = at.worker(200, 20s);
+    auto const taken = session.acquire(support::everything);
+    REQUIRE(taken.tenures.size() == 1);
+    CHECK(taken.tenures[0].partition == at.partition_of("k"));
+    at.sql("rollback");
+}
+
+TEST_CASE("a server that hangs ends the exchange at its limit, and the session with it") {
+    postgres_case at;
+    at.put(1, "");
+    auto session = at.worker(200, 300ms);
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    at.server.freeze();
+    auto const during = refusal([&] { static_cast<void>(read(session, 0)); });
+    auto const connecting = refusal([&] { static_cast<void>(at.worker(201, 300ms)); });
+    at.server.thaw();
+    CHECK(during == errc::outcome_unknown);
+    CHECK(connecting == errc::unavailable);
+    CHECK(refusal([&] { static_cast<void>(read(session, 0)); }) == errc::unavailable);
+    auto again = at.worker(200);
+    CHECK(again.acquire(support::everything).tenures.size() == 1);
+    CHECK(numbers(read(again, 0)) == std::vector{1});
+}
+
+TEST_CASE("a terminated backend is no contention") {
+    postgres_case at;
+    at.put(1, "");
+    auto session = at.worker();
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    at.sql(
+        "select pg_terminate_backend(pid, 20000) from pg_stat_activity "
+        "where application_name = 'outbox'");
+    CHECK(refusal([&] { static_cast<void>(read(session, 0)); }) == errc::outcome_unknown);
+}
+
+TEST_CASE("a crash of the server brings back at worst what was removed, and loses nothing") {
+    postgres_case at;
+    for (std::uint8_t i = 1; i <= 20; ++i) at.put(i, "");
+    std::vector<int> kept;
+    {
+        auto session = at.worker();
+        REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+        auto const records = read(session, 0).read.records;
+        REQUIRE(records.size() == 20);
+        std::vector<settlement> settled;
+        for (std::size_t i = 0; i < 10; ++i) settled.push_back(removal(records[i]));
+        static_cast<void>(session.exchange({.settlements = settled}));
+        at.server.kill();
+    }
+    at.server.start();
+    at.sql = at.server.connect();
+    at.run("update outbox_partition set lease_until = clock_timestamp()");
+    auto session = at.worker(201);
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    auto const found = numbers(read(session, 0));
+    REQUIRE(found.size() >= 10);
+    for (std::size_t i = 0; i < found.size(); ++i)
+        CHECK(found[i] == static_cast<int>(20 - found.size() + 1 + i));
+}
+
+TEST_CASE("a worker without a server is told so, and where it looked") {
+    outbox::postgres_storage storage{"host=127.0.0.1 port=1 password=secret dbname=none"};
+    try {
+        auto const session = storage.connect(numbered(1), 5s);
+        FAIL("connected");
+    } catch (outbox::error const& failure) {
+        CHECK(failure.code() == errc::unavailable);
+        std::string_view const text{failure.what()};
+        CHECK(text.find("127.0.0.1") != std::string_view::npos);
+        CHECK(text.find("secret") == std::string_view::npos);
+    }
+}

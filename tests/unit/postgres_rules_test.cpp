@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+//
+// What the PostgreSQL storage decides without a server: the meaning of SQLSTATEs, how far a
+// partition has been read, names in statements, the binary format.
+#include "outbox/storage/postgres_binary.hpp"
+#include "outbox/storage/postgres_failure.hpp"
+#include "outbox/storage/postgres_progress.hpp"
+#include "outbox/storage/postgres_statements.hpp"
+#include "support/catch.hpp"
+
+using outbox::errc;
+using outbox::postgres::classify;
+using outbox::postgres::progress;
+using outbox::postgres::render;
+
+TEST_CASE("each SQLSTATE means what the table says") {
+    struct row {
+        char const* sqlstate;
+        errc code;
+    };
+    auto const expected = {
+        row{"40001", errc::contention},      row{"40P01", errc::contention},
+        row{"55P03", errc::contention},      row{"57014", errc::contention},
+        row{"", errc::outcome_unknown},      row{"40003", errc::outcome_unknown},
+        row{"08007", errc::outcome_unknown}, row{"3F000", errc::schema_mismatch},
+        row{"42P01", errc::schema_mismatch}, row{"42703", errc::schema_mismatch},
+        row{"42883", errc::schema_mismatch}, row{"42804", errc::schema_mismatch},
+        row{"42P10", errc::schema_mismatch}, row{"25P02", errc::aborted_transaction},
+        row{"08006", errc::unavailable},     row{"08P01", errc::unavailable},
+        row{"25006", errc::unavailable},     row{"25P03", errc::unavailable},
+        row{"28P01", errc::unavailable},     row{"42501", errc::unavailable},
+        row{"53100", errc::unavailable},     row{"53300", errc::unavailable},
+        row{"57P01", errc::unavailable},     row{"57P02", errc::unavailable},
+        row{"57P03", errc::unavailable},     row{"58030", errc::unavailable},
+        row{"ZZ999", errc::unavailable}};
+    for (auto const& one : expected) {
+        CAPTURE(one.sqlstate);
+        CHECK(classify(one.sqlstate) == one.code);
+    }
+}
+
+TEST_CASE("a range is finished by a look whose horizon reached an own id drawn after it was read") {
+    progress at{0};
+    at.take_ready(5);
+    at.look(std::nullopt, 5, 100);
+    at.settle(5);
+    CHECK(at.low() == 0);
+    at.look(std::nullopt, 0, 1'000);  // no id of our own came after the range yet
+    CHECK(at.low() == 0);
+    at.bound(120);
+    at.look(std::nullopt, 0, 119);  // somebody older than the bound is still there
+    CHECK(at.low() == 0);
+    at.look(std::nullopt, 0, 120);
+    CHECK(at.low() == 5);
+}
+
+TEST_CASE("low stays below a ready record in hand, whatever is finished") {
+    progress at{0};
+    for (auto const one : {3, 4, 9}) at.take_ready(one);
+    at.look(std::nullopt, 9, 1);
+    at.settle(3);
+    at.settle(9);
+    at.bound(2);
+    at.look(std::nullopt, 0, 2);
+    CHECK(at.low() == 3);
+    at.settle(4);
+    CHECK(at.low() == 9);
+}
+
+TEST_CASE("a look that was cut finishes only what it covered") {
+    progress at{0};
+    at.take_ready(5);
+    at.look(5, 5, 1);
+    at.settle(5);
+    at.bound(2);
+    at.take_ready(9);
+    at.look(std::nullopt, 9, 1);
+    at.settle(9);
+    at.bound(3);
+    at.take_ready(7);  // a late one, where the look ended
+    at.look(7, 7, 3);
+    at.settle(7);
+    CHECK(at.low() == 5);
+    at.look(std::nullopt, 0, 3);
+    CHECK(at.low() == 9);
+}
+
+TEST_CASE("a record that is handed back is above low again until a look has passed it") {
+    progress at{0};
+    for (auto const one : {3, 6, 8}) at.take_ready(one);
+    at.look(std::nullopt, 8, 1);
+    at.settle(8);
+    at.bound(2);
+    at.look(std::nullopt, 0, 2);
+    CHECK(at.low() == 2);
+    at.hand_back(6);
+    at.hand_back(3);
+    CHECK(at.low() == 2);
+    at.take_ready(3);
+    at.look(3, 3, 2);  // cut: 6 has not been looked at
+    at.settle(3);
+    CHECK(at.low() == 2);
+    at.take_ready(6);
+    at.look(std::nullopt, 6, 2);
+    CHECK(at.low() == 5);
+    at.settle(6);
+    CHECK(at.low() == 8);
+}
+
+TEST_CASE("ranges stay few under a transaction that never ends, and finish once it does") {
+    progress at{0};
+    for (std::uint64_t i = 1; i <= 1'000; ++i) {
+        auto const sequence = static_cast<std::int64_t>(i);
+        at.take_ready(sequence);
+        at.look(std::nullopt, sequence, 1);
+        at.settle(sequence);
+        at.bound(10 + i);
+    }
+    CHECK(at.low() == 0);
+    at.look(std::nullopt, 0, 1'009);
+    CHECK(at.low() < 1'000);
+    at.look(std::nullopt, 0, 1'010);
+    CHECK(at.low() == 1'000);
+}
+
+TEST_CASE("a retrying record in hand does not hold low") {
+    progress at{0};
+    at.take_retrying(4, "k");
+    at.take_ready(7);
+    at.look(std::nullopt, 7, 1);
+    at.settle(7);
+    at.bound(2);
+    at.look(std::nullopt, 0, 2);
+    CHECK(at.low() == 7);
+    CHECK(at.in_hand(4));
+    CHECK(at.retrying_key(4) == "k");
+}
+
+TEST_CASE("names are rendered as whole words") {
+    CHECK(render("outbox, outbox_ready; 'outbox'::regclass outbox.x", "s.t") ==
+          "s.t, s.t_ready; 's.t'::regclass s.t.x");
+    CHECK(render("my_outbox outboxes xoutbox_a", "t") == "my_outbox outboxes xoutbox_a");
+}
+
+TEST_CASE("an array holds its elements and nulls in binary") {
+    outbox::postgres::parameters values;
+    std::vector<std::optional<std::int16_t>> const numbers{std::int16_t{-2}, std::nullopt};
+    values.add_array(numbers, [](auto const& one) { return one; });
+    std::string const expected{
+        "\0\0\0\1\0\0\0\1\0\0\0\x15\0\0\0\2\0\0\0\1\0\0\0\2\xff\xfe\xff\xff\xff\xff", 30};
+    CHECK(std::string(values.values()[0], static_cast<std::size_t>(values.lengths()[0])) ==
+          expected);
+    CHECK(values.types()[0] == 1005);
+}
