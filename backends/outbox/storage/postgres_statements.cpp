@@ -93,7 +93,8 @@ returning m.sequence, m.id, m.key, m.attempts, m.deaths)";
 constexpr std::string_view want_sql = R"(
 with beyond as materialized (
     select p.partition from outbox_partition p
-      join (select o.partition, row_number() over (partition by o.owner order by o.partition) as place
+      join (select o.partition,
+                   row_number() over (partition by o.owner order by o.partition) as place
               from outbox_partition o
              where o.owner <> $1 and o.lease_until > clock_timestamp()) r
         on r.partition = p.partition
