@@ -74,7 +74,8 @@ def weight(compiler, source):
     light = sorted((source / "include" / "outbox").glob("*.hpp"))
     build_file = (source / "backends" / "meson.build").read_text(encoding="utf-8")
     for installed in re.findall(r"install_headers\(([^)]*)\)", build_file):
-        light += [source / "backends" / path for path in re.findall(r"'(outbox/\S+\.hpp)'", installed)]
+        paths = re.findall(r"'(outbox/\S+\.hpp)'", installed)
+        light += [source / "backends" / path for path in paths]
 
     def check(path):
         arguments = ["-std=c++20", "-M", *compiler.includes, "-x", "c++", str(path)]

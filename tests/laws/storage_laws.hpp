@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+//
+// All laws of a storage. Include it after `struct model`, see storage_case.hpp.
+#pragma once
+
+#include "laws/storage_leasing_laws.hpp"
+#include "laws/storage_operating_laws.hpp"
+#include "laws/storage_producing_laws.hpp"
+#include "laws/storage_settling_laws.hpp"

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+//
+// What holds of a storage when workers share it: leases, epochs, fences, care after a death.
+#pragma once
+
+#include "laws/storage_case.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST_CASE("storage: partitions with work are acquired, by one worker at a time") {
+    model at;
+    laws::worker first{at, 100};
+    CHECK(first.acquire().tenures.empty());
+    laws::put(at, 1, "k");
+    auto const got = first.acquire();
+    REQUIRE(got.tenures.size() == 1);
+    CHECK(got.tenures[0].care.strikes == 0);
+    CHECK_FALSE(got.tenures[0].accused);
+    CHECK(got.tenures[0].parked.empty());
+    CHECK(first.acquire().tenures.empty());
+    laws::worker second{at, 101};
+    auto const waiting = second.acquire();
+    CHECK(waiting.tenures.empty());
+    CHECK(waiting.waiting);
+    CHECK(at.storage().statistics().partitions_held == 1);
+}
+
+TEST_CASE("storage: a released partition is free at once, under a higher epoch, with its caution") {
+    model at;
+    laws::put(at, 1);
+    laws::worker first{at, 100};
+    auto const epoch = first.acquire().tenures.at(0).epoch;
+    CHECK(laws::numbers(first.read()) == laws::list{1});
+    first.release({.strikes = 1, .left = 5, .reach = 3});
+    CHECK(at.storage().statistics().partitions_held == 0);
+    laws::worker second{at, 101};
+    auto const got = second.acquire();
+    REQUIRE(got.tenures.size() == 1);
+    CHECK(got.tenures[0].epoch > epoch);
+    CHECK(got.tenures[0].care.strikes == 1);
+    CHECK(got.tenures[0].care.left == 5);
+    CHECK(laws::numbers(second.read()) == laws::list{1});
+}
+
+TEST_CASE("storage: a lease that ran out is taken over with care, one's own without") {
+    model at;
+    laws::put(at, 1);
+    laws::worker dead{at, 100};
+    auto const epoch = dead.acquire().tenures.at(0).epoch;
+    laws::worker next{at, 101};
+    CHECK(next.acquire().tenures.empty());
+    at.elapse(laws::lease + 1s);
+    auto const taken = next.acquire();
+    REQUIRE(taken.tenures.size() == 1);
+    CHECK(taken.tenures[0].epoch > epoch);
+    CHECK(taken.tenures[0].care.strikes == 1);
+    CHECK(taken.tenures[0].care.left == laws::everything.reach);
+    CHECK(taken.tenures[0].care.reach == laws::everything.careful_reach);
+
+    laws::worker again{at, 101};
+    auto const back = again.acquire();
+    REQUIRE(back.tenures.size() == 1);
+    CHECK(back.tenures[0].epoch > taken.tenures[0].epoch);
+    CHECK(back.tenures[0].care.strikes == 1);
+    at.elapse(laws::lease + 1s);
+    laws::worker after{at, 101};
+    CHECK(after.acquire().tenures.at(0).care.strikes == 1);
+}
+
+TEST_CASE("storage: a renewed lease does not run out") {
+    model at;
+    laws::put(at, 1);
+    laws::worker mine{at, 100};
+    mine.acquire();
+    at.elapse(laws::lease - 20s);
+    outbox::renewal const renewed{mine.held()[0], {.strikes = 0, .left = 0, .reach = 4}};
+    CHECK(mine.exchange({.renewals = {&renewed, 1}, .lease = laws::lease}).lost.empty());
+    at.elapse(laws::lease - 20s);
+    laws::worker other{at, 101};
+    CHECK(other.acquire().tenures.empty());
+    at.elapse(30s);
+    CHECK(other.acquire().tenures.at(0).care.left == 4);
+}
+
+TEST_CASE("storage: an overtaken worker changes nothing, and is told") {
+    model at;
+    laws::put(at, 1);
+    laws::worker stale{at, 100};
+    stale.acquire();
+    auto const read = stale.read();
+    at.elapse(laws::lease + 1s);
+    laws::worker next{at, 101};
+    next.acquire();
+    for (auto const what : {laws::fate::remove, laws::fate::stamp, laws::fate::retry,
+                            laws::fate::bury, laws::fate::follow, laws::fate::schedule}) {
+        laws::worker fresh{at, 102};
+        CHECK(stale.settle(laws::all_settled(read, what)).lost.size() <= 1);
+    }
+    outbox::renewal const renewed{stale.held()[0], {}};
+    static_cast<void>(stale.exchange({.renewals = {&renewed, 1}, .lease = laws::lease}));
+    CHECK(stale.read().read.records.empty());
+    stale.release();
+    auto const figures = at.storage().statistics();
+    CHECK(figures.backlog == 1);
+    CHECK(figures.dead + figures.retrying + figures.scheduled == 0);
+    CHECK(figures.partitions_held == 1);
+    CHECK(laws::numbers(next.read()) == laws::list{1});
+}
+
+TEST_CASE("storage: the first settle after a take-over reports the partition as lost") {
+    model at;
+    laws::put(at, 1);
+    laws::worker stale{at, 100};
+    stale.acquire();
+    auto const read = stale.read();
+    at.elapse(laws::lease + 1s);
+    laws::worker next{at, 101};
+    next.acquire();
+    auto const reply = stale.settle(laws::all_settled(read, laws::fate::remove));
+    CHECK(reply.lost == stale.held());
+    CHECK(at.storage().statistics().backlog == 1);
+}
+
+TEST_CASE("storage: what is lost of a call does not keep the rest from being settled") {
+    model at;
+    for (int number = 1; number <= 40; ++number)
+        laws::put(at, number, "k" + std::to_string(number));
+    laws::worker stale{at, 100};
+    stale.acquire();
+    auto const read = stale.read();
+    REQUIRE(read.read.records.size() == 40);
+    // The same worker by another session takes one of its own back, under a new epoch.
+    laws::worker shadow{at, 100};
+    shadow.acquire({.lease = laws::lease, .most = 1, .reach = 1, .careful_reach = 1});
+    REQUIRE(shadow.held().size() == 1);
+    auto const reply = stale.settle(laws::all_settled(read, laws::fate::remove));
+    CHECK(reply.lost == shadow.held());
+    auto const kept =
+        std::ranges::count(read.read.records, shadow.held()[0], &outbox::record::partition);
+    CHECK(at.storage().statistics().backlog == kept);
+}
+
+TEST_CASE("storage: who holds more than a fair share hears that others wait") {
+    model at;
+    std::vector<std::string> keys;
+    std::vector<outbox::draft> drafts;
+    for (int number = 0; number < 400; ++number) keys.push_back("k" + std::to_string(number));
+    for (int number = 0; number < 400; ++number) {
+        drafts.push_back(laws::draft_of(number, keys[static_cast<std::size_t>(number)]));
+    }
+    laws::put(at, drafts);
+    laws::worker first{at, 100};
+    auto const all = first.acquire().tenures.size();
+    CHECK(all <= model::partitions);
+    auto const share = (model::partitions + 1) / 2;
+    laws::worker second{at, 101};
+    auto const waiting = second.acquire();
+    CHECK(waiting.tenures.size() <= share);
+    if (!waiting.tenures.empty()) return;
+    CHECK(waiting.waiting);
+    CHECK(first.read(1).wanted.size() == (all > share ? all - share : 0));
+    first.release();
+    CHECK(second.acquire().tenures.size() == all);
+}
+
+TEST_CASE("storage: `most` limits what is acquired") {
+    model at;
+    for (int number = 1; number <= 20; ++number)
+        laws::put(at, number, "k" + std::to_string(number));
+    laws::worker mine{at, 100};
+    CHECK(mine.acquire({.lease = laws::lease, .most = 1}).tenures.size() == 1);
+}
+
+TEST_CASE("storage: a record that was alone in flight when its worker died is accused") {
+    model at;
+    laws::put(at, {laws::draft_of(1, "k"), laws::draft_of(2, "k")});
+    laws::worker first{at, 100};
+    first.acquire();
+    CHECK(laws::numbers(laws::read_alone(first)) == laws::list{1});
+    at.elapse(laws::lease + 1s);
+
+    laws::worker second{at, 101};
+    auto const taken = second.acquire();
+    REQUIRE(taken.tenures.size() == 1);
+    auto const& accused = taken.tenures[0].accused;
+    REQUIRE(accused);
+    CHECK(laws::number_of(accused->id) == 1);
+    CHECK(accused->deaths == 1);
+    CHECK(accused->key == "k");
+    REQUIRE(taken.tenures[0].parked.size() == 1);
+    CHECK(taken.tenures[0].parked[0].key == "k");
+    // In hand of the new owner, who settles it without having seen it.
+    auto const partition = taken.tenures[0].partition;
+    second.settle(
+        {{.partition = partition, .sequence = accused->sequence, .what = laws::fate::retry}});
+    CHECK(second.read_due(partition, "k").read.records.empty());
+    CHECK(laws::numbers(second.read_due(partition, "k", true)) == laws::list{1});
+    at.elapse(laws::lease + 1s);
+
+    laws::worker third{at, 102};
+    auto const again = third.acquire();
+    REQUIRE(again.tenures.size() == 1);
+    CHECK(again.tenures[0].care.strikes == 2);
+    REQUIRE(again.tenures[0].accused);
+    CHECK(again.tenures[0].accused->deaths == 2);
+}
+
+TEST_CASE("storage: whose record was settled or released is accused of nothing") {
+    model at;
+    laws::put(at, 1, "k");
+    laws::put(at, 2, "k");
+    laws::worker first{at, 100};
+    first.acquire();
+    auto const read = laws::read_alone(first);
+    CHECK(laws::numbers(read) == laws::list{1});
+    first.settle(laws::all_settled(read, laws::fate::remove));
+    at.elapse(laws::lease + 1s);
+    laws::worker second{at, 101};
+    CHECK_FALSE(second.acquire().tenures.at(0).accused);
+    CHECK(laws::numbers(laws::read_alone(second)) == laws::list{2});
+    second.release();
+    laws::worker third{at, 102};
+    CHECK_FALSE(third.acquire().tenures.at(0).accused);
+}
+
+}  // namespace
