@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+//
+// One round: settle, renew, promote, read, in one transaction under the fence.
+#include <algorithm>
+
+#include "outbox/error.hpp"
+#include "outbox/storage/sqlite_within.ipp"
+#include "outbox/storage/sqlite_worker.hpp"
+
+namespace outbox::sqlite {
+
+namespace {
+
+/// Scheduled records that one round lets take their place.
+constexpr int promotions_a_round = 1'000;
+
+}  // namespace
+
+worker::purpose worker::purpose_of(round_request const& request, bool promotes) {
+    auto most = purpose::read;
+    for (auto const& one : request.settlements) {
+        if (one.what == fate::hand_back) continue;
+        bool const costs_a_duplicate = one.what == fate::remove || one.what == fate::stamp;
+        most = std::max(most, costs_a_duplicate ? purpose::stamp : purpose::decide);
+    }
+    bool const reads = !request.read.empty() || !request.due_keys.empty();
+    bool const notes_suspect = request.alone && reads;
+    bool const renews = !request.renewals.empty();
+    return promotes || notes_suspect || renews ? purpose::decide : most;
+}
+
+round_reply worker::exchange(round_request const& request) {
+    round_reply reply;
+    reading part{.wants = request, .reply = reply};
+    bool const promotes = held_ && request.promote && sql_.any_scheduled_due.any();
+    within(purpose_of(request, promotes), [&](lease_row const& row) {
+        if (!keeps(request, row, reply)) return;
+        for (auto const& one : request.settlements) settle(one, row);
+        for (auto const& one : request.renewals) renew(one, request.lease, row);
+        if (promotes) promote(row, reply);
+        if (held_->version != row.version) {
+            held_->version = row.version;
+            add_retrying(row, request.dead_letters_block, reply.changed);
+        }
+        read(part);
+        if (part.alone) sql_.note_suspect.execute(*part.alone);
+    });
+    // Only now that it is on record is its payload touched.
+    if (part.alone) outcome_matters([&] { fetch(*part.alone, part); });
+    return reply;
+}
+
+/// The fence: says which of the partitions that are named are lost, and whether ours is kept.
+bool worker::keeps(round_request const& request, lease_row const& row, round_reply& reply) {
+    auto const mine = owns(row);
+    if (!mine) forget();
+    auto const name = [&](partition_number number) {
+        if (number == 0 && mine) return;
+        if (std::ranges::find(reply.lost, number) == reply.lost.end()) reply.lost.push_back(number);
+    };
+    for (auto const& one : request.settlements) name(one.partition);
+    for (auto const& one : request.renewals) name(one.partition);
+    for (auto const number : request.read) name(number);
+    for (auto const& one : request.due_keys) name(one.partition);
+    return mine;
+}
+
+void worker::settle(settlement const& one, lease_row const& row) {
+    if (one.partition != 0 || in_hand_.erase(one.sequence) == 0) return;
+    auto const due = row.now + one.delay.count();
+    switch (one.what) {
+        case fate::remove: sql_.remove.execute(one.sequence); break;
+        case fate::stamp: sql_.stamp.execute(one.sequence, row.now); break;
+        case fate::retry: sql_.retry.execute(one.sequence, due, one.attempts, one.error); break;
+        case fate::follow: sql_.follow.execute(one.sequence, row.now); break;
+        case fate::schedule: sql_.schedule.execute(one.sequence, due); break;
+        case fate::bury: sql_.bury.execute(one.sequence, row.now, one.attempts, one.error); break;
+        case fate::hand_back: return;
+    }
+    if (one.sequence == row.suspect) sql_.clear_suspect.execute();
+}
+
+void worker::renew(renewal const& one, duration lease, lease_row const& row) {
+    if (one.partition != 0) return;
+    sql_.extend.execute(row.now + lease.count(), one.care.strikes, one.care.left, one.care.reach);
+}
+
+/// Scheduled records whose time has come join the end of the line, earliest first.
+void worker::promote(lease_row const& row, round_reply& reply) {
+    for (int i = 0; i < promotions_a_round; ++i) {
+        auto const scheduled = sql_.scheduled_due.number(row.now);
+        if (!scheduled) return;
+        auto const drawn = sql_.draw_sequence.number();
+        if (!drawn) throw error{errc::schema_mismatch, "the table has no row in sqlite_sequence"};
+        sql_.promote.execute(*scheduled, *drawn);
+    }
+    reply.more = true;
+}
+
+bool worker::reading::full() const {
+    if (wants.alone) return alone.has_value();
+    return taken >= wants.records || (!reply.read.records.empty() && bytes >= wants.bytes);
+}
+
+void worker::read(reading& part) {
+    for (auto const& due : part.wants.due_keys) {
+        if (due.partition == 0) read_due(due.key, part);
+    }
+    part.taken = 0;
+    if (std::ranges::find(part.wants.read, partition_number{0}) != part.wants.read.end()) {
+        read_ready(part);
+    }
+}
+
+void worker::read_due(std::string_view key, reading& part) {
+    auto const dead =
+        part.wants.dead_letters_block ? sql_.first_dead.number(key) : std::nullopt;
+    bool drained = !dead;
+    auto line = sql_.retrying.run(key);
+    while (line.next()) {
+        drained = false;
+        auto const sequence = line.integer(0);
+        if (dead && sequence >= *dead) return;
+        if (in_hand_.contains(sequence)) continue;
+        bool const killed = line.integer(1) > 0;
+        if (killed && !part.wants.alone) return;
+        if (part.full()) {
+            part.reply.more = true;
+            return;
+        }
+        hand_out(sequence, part);
+    }
+    if (drained) part.reply.drained.emplace_back(key);
+}
+
+void worker::read_ready(reading& part) {
+    // From the first on, past what is in hand: so one that turned up late, or was handed back, is
+    // found in its place. Only the index is read.
+    auto line = sql_.ready.run();
+    while (line.next()) {
+        auto const sequence = line.integer(0);
+        if (in_hand_.contains(sequence)) continue;
+        if (part.full()) {
+            part.reply.more = true;
+            return;
+        }
+        hand_out(sequence, part);
+    }
+}
+
+void worker::hand_out(sequence_number sequence, reading& part) {
+    in_hand_.insert(sequence);
+    if (part.wants.alone) {
+        part.alone = sequence;
+    } else {
+        fetch(sequence, part);
+    }
+}
+
+void worker::fetch(sequence_number sequence, reading& part) {
+    auto stored = sql_.one.run(sequence);
+    if (!stored.next()) return;
+    auto& page = part.reply.read;
+    page.records.push_back({.sequence = sequence,
+                            .partition = 0,
+                            .state = static_cast<record_state>(stored.small(0)),
+                            .id = parse_message_id(stored.text(1)).value_or(message_id{}),
+                            .generation = stored.small(2),
+                            .attempts = stored.small(3),
+                            .deaths = stored.small(4),
+                            .remaining = duration{stored.integer(5)},
+                            .topic = page.keep(stored.text(6)),
+                            .key = page.keep(stored.text(7)),
+                            .headers = page.keep(stored.text(8)),
+                            .payload = page.keep(stored.text(9))});
+    part.bytes += static_cast<std::int64_t>(page.records.back().size_bytes());
+    ++part.taken;
+}
+
+}  // namespace outbox::sqlite

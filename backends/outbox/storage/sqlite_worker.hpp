@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+//
+// A worker's session: the lease on the one partition, and rounds of settling and reading. What is
+// in hand is known here alone; all else is in the file, and read anew in every transaction.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "outbox/lease.hpp"
+#include "outbox/storage/sqlite_connection.hpp"
+#include "outbox/table_name.hpp"
+
+namespace outbox::sqlite {
+
+class worker {
+public:
+    worker(std::string const& path, table_name const& table, message_id const& id, duration limit);
+
+    [[nodiscard]] acquired acquire(acquire_request const& request);
+    [[nodiscard]] round_reply exchange(round_request const& request);
+    void release(std::span<ending const> endings);
+
+private:
+    /// What a transaction is for.
+    enum class purpose : std::uint8_t {
+        read,    ///< writes nothing, and so waits for nobody who writes
+        stamp,   ///< losing it costs a duplicate: its commit need not wait for the disk
+        decide,  ///< durable
+    };
+    /// The partition's row, and the time, at the start of a transaction.
+    struct lease_row {
+        std::int64_t now{0};
+        std::string owner{};
+        epoch_number epoch{0};
+        std::int64_t lease_until{0};
+        std::int64_t version{0};
+        sequence_number suspect{0};
+        caution care{};
+    };
+    struct holding {
+        epoch_number epoch{0};
+        std::int64_t version{0};
+    };
+    struct statements {
+        statements(sqlite3* on, table_name const& table);
+
+        statement lease_row;
+        statement take, extend, give_back, note_suspect, clear_suspect;
+        statement remove, stamp, retry, follow, schedule, bury;
+        statement any_ready, any_scheduled_due, scheduled_due, draw_sequence, promote;
+        statement accuse, next_retrying_key, any_retrying, first_dead, next_dead_key;
+        statement ready, retrying, one;
+    };
+
+    /// One round's reading. `alone`: the one record, chosen and not yet looked at.
+    struct reading {
+        round_request const& wants;
+        round_reply& reply;
+        std::int64_t bytes{0};
+        std::int32_t taken{0};
+        std::optional<sequence_number> alone{};
+
+        [[nodiscard]] bool full() const;
+    };
+    /// How the partition looks to one that does not hold it.
+    enum class prospect : std::uint8_t { idle, taken, free };
+
+    template <class Work>
+    void within(purpose why, Work&& work);
+    [[nodiscard]] lease_row glance();
+    [[nodiscard]] bool owns(lease_row const& row) const;
+    void forget();
+
+    [[nodiscard]] prospect look(lease_row const& row);
+    [[nodiscard]] tenure take(lease_row const& row, acquire_request const& request);
+    [[nodiscard]] std::optional<accused_record> accuse(lease_row const& row);
+
+    [[nodiscard]] static purpose purpose_of(round_request const& request, bool promotes);
+    [[nodiscard]] bool keeps(round_request const& request, lease_row const& row,
+                             round_reply& reply);
+    void settle(settlement const& one, lease_row const& row);
+    void renew(renewal const& one, duration lease, lease_row const& row);
+    void promote(lease_row const& row, round_reply& reply);
+    void read(reading& part);
+    void read_due(std::string_view key, reading& part);
+    void read_ready(reading& part);
+    void hand_out(sequence_number sequence, reading& part);
+    void fetch(sequence_number sequence, reading& part);
+
+    /// Calls `visit(key, first sequence, due)` for each key with retrying records, until it says
+    /// false.
+    template <class Visit>
+    void for_each_retrying_key(Visit&& visit);
+    void add_retrying(lease_row const& row, bool dead_letters_block, std::vector<parked_key>& to);
+    void add_blocked(std::vector<parked_key>& to);
+
+    connection db_;
+    statements sql_;
+    std::string id_;
+    std::optional<holding> held_{};
+    std::unordered_set<sequence_number> in_hand_{};
+};
+
+}  // namespace outbox::sqlite
