@@ -123,8 +123,7 @@ struct shared_file {
 
 /// Orders with another number of messages than one order has, and messages without their order.
 std::string half_done(support::sqlite_handle const& sql) {
-    return sql(
-               "select count(*) from orders o where (select count(*) from outbox m where m.key = "
+    return sql("select count(*) from orders o where (select count(*) from outbox m where m.key = "
                "o.process and cast(m.payload as integer) = o.number) <> " +
                std::to_string(messages_an_order)) +
            sql("select count(*) from outbox m where not exists (select 1 from orders o where "
@@ -222,10 +221,8 @@ TEST_CASE("a worker takes over from one that was killed, and delivers the rest")
         if (session.acquire(support::everything).tenures.empty()) return;
         std::vector<outbox::settlement> done;
         while (true) {
-            auto const reply = session.exchange({.settlements = done,
-                                                 .read = support::only,
-                                                 .records = 7,
-                                                 .bytes = 1'000'000});
+            auto const reply = session.exchange(
+                {.settlements = done, .read = support::only, .records = 7, .bytes = 1'000'000});
             counts[worker] += static_cast<int>(done.size());
             if (reply.read.records.empty()) return;
             done.clear();

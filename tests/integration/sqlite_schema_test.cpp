@@ -20,8 +20,9 @@ struct empty_file {
     support::sqlite_handle sql{path};
 
     [[nodiscard]] std::string tables() const {
-        return sql("select name from sqlite_master where type in ('table', 'index', 'trigger') and "
-                   "name not like 'sqlite%' order by 1");
+        return sql(
+            "select name from sqlite_master where type in ('table', 'index', 'trigger') and "
+            "name not like 'sqlite%' order by 1");
     }
     /// Runs a migration as the shell does; returns its exit status.
     int shell(std::string const& options, std::string const& file) {
@@ -70,8 +71,9 @@ TEST_CASE("migrations refuse to join an open transaction") {
 
 TEST_CASE("a table name with a schema is refused") {
     empty_file at;
-    CHECK(refusal([&] { sqlite_storage{"shop.db", "main.outbox"}; }).code() ==
-          errc::invalid_identifier);
+    CHECK(refusal([&] {
+              sqlite_storage{"shop.db", "main.outbox"};
+          }).code() == errc::invalid_identifier);
     CHECK(refusal([&] { sqlite_storage::migrate(at.sql.handle(), "main.outbox"); }).code() ==
           errc::invalid_identifier);
 }
@@ -97,16 +99,18 @@ TEST_CASE("the check says in one sentence what is missing or different") {
         INFO(failure.what());
         CHECK(std::string{failure.what()}.find(sentence) != std::string::npos);
         sqlite_storage storage{at.path};
-        CHECK(refusal([&] { static_cast<void>(storage.connect({}, std::chrono::seconds{1})); })
-                  .code() == errc::schema_mismatch);
+        CHECK(refusal([&] {
+                  static_cast<void>(storage.connect({}, std::chrono::seconds{1}));
+              }).code() == errc::schema_mismatch);
     }
 }
 
 TEST_CASE("a schema that is a version ahead serves workers of this one") {
     empty_file at;
     sqlite_storage::migrate(at.sql.handle());
-    at.sql("insert into outbox_version (version) values (2); "
-           "alter table outbox add column colour text");
+    at.sql(
+        "insert into outbox_version (version) values (2); "
+        "alter table outbox add column colour text");
     CHECK_NOTHROW(sqlite_storage::check_schema(at.sql.handle()));
 }
 

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <fstream>
 
-
 #include "support/catch.hpp"
 #include "support/sqlite_case.hpp"
 
@@ -140,10 +139,11 @@ TEST_CASE("an overtaken worker's settlement changes nothing") {
 
 TEST_CASE("retrying keys are found without walking their records") {
     sqlite_case at;
-    at.sql("with recursive n(i) as (select 1 union all select i + 1 from n where i < 30000) "
-           "insert into outbox (topic, payload, key, state, due) "
-           "select 't', 'p', case i % 3 when 0 then null else 'k' || (i % 3) end, 1, "
-           "case when i < 4 then 9e15 else 1 end from n");
+    at.sql(
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 30000) "
+        "insert into outbox (topic, payload, key, state, due) "
+        "select 't', 'p', case i % 3 when 0 then null else 'k' || (i % 3) end, 1, "
+        "case when i < 4 then 9e15 else 1 end from n");
     auto session = at.worker();
     // Each key's first record is not due, so nothing is; whatever comes behind.
     CHECK(session.acquire(everything).tenures.empty());
@@ -156,8 +156,9 @@ TEST_CASE("retrying keys are found without walking their records") {
 
 TEST_CASE("a backlog larger than the limit of counting is an estimate, and close") {
     sqlite_case at;
-    at.sql("with recursive n(i) as (select 1 union all select i + 1 from n where i < 25000) "
-           "insert into outbox (topic, payload) select 't', 'p' from n");
+    at.sql(
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 25000) "
+        "insert into outbox (topic, payload) select 't', 'p' from n");
     auto const figures = at.storage.statistics();
     CHECK(figures.backlog == 25'000);
     CHECK(figures.backlog_is_estimate);

@@ -58,11 +58,7 @@ TEST_CASE("every byte of a payload comes back as it was given") {
     for (int byte = 0; byte < 256; ++byte) payload += static_cast<char>(byte);
     std::string const large(3'000'000, '\0');
     at.storage.begin(at.sql.handle());
-    at.add({.id = numbered(1),
-            .topic = "t",
-            .key = "k",
-            .headers = "a: b\n",
-            .payload = payload});
+    at.add({.id = numbered(1), .topic = "t", .key = "k", .headers = "a: b\n", .payload = payload});
     at.add({.id = numbered(2), .topic = "t", .payload = large});
     at.add({.id = numbered(3), .topic = "t", .payload = ""});
     at.storage.commit(at.sql.handle());
@@ -99,8 +95,7 @@ TEST_CASE("a refused batch leaves nothing of itself behind, and the transaction 
         {.id = numbered(7), .caller_chose_id = true, .topic = "t", .payload = "a"},
         {.id = numbered(7), .caller_chose_id = true, .topic = "t", .payload = "b"}};
     at.storage.begin(at.sql.handle());
-    CHECK(refusal([&] { at.storage.append(at.sql.handle(), batch); }).code() ==
-          errc::duplicate_id);
+    CHECK(refusal([&] { at.storage.append(at.sql.handle(), batch); }).code() == errc::duplicate_id);
     CHECK(count(at) == "0");
     at.add({.id = numbered(2), .topic = "t", .payload = "p"});
     at.storage.commit(at.sql.handle());
@@ -146,8 +141,9 @@ TEST_CASE("a message of plain SQL is delivered like any other") {
 
 TEST_CASE("a message of plain SQL that is not due yet says how long it must wait") {
     sqlite_case at;
-    at.sql("insert into outbox (topic, payload, not_before) select 't', 'p', "
-           "cast((julianday('now') - 2440587.5) * 86400000 as integer) * 1000 + 3600000000");
+    at.sql(
+        "insert into outbox (topic, payload, not_before) select 't', 'p', "
+        "cast((julianday('now') - 2440587.5) * 86400000 as integer) * 1000 + 3600000000");
     auto session = at.owner();
     auto const reply = support::read(session);
     REQUIRE(reply.read.records.size() == 1);
@@ -184,10 +180,8 @@ TEST_CASE("begin takes the write lock, and says when another has it") {
     sqlite_case at;
     support::sqlite_handle other{at.path};
     at.storage.begin(at.sql.handle());
-    CHECK(refusal([&] { at.storage.begin(other.handle()); }).code() ==
-          errc::contention);
-    CHECK(refusal([&] { at.storage.begin(at.sql.handle()); }).code() ==
-          errc::no_transaction);
+    CHECK(refusal([&] { at.storage.begin(other.handle()); }).code() == errc::contention);
+    CHECK(refusal([&] { at.storage.begin(at.sql.handle()); }).code() == errc::no_transaction);
     at.storage.rollback(at.sql.handle());
     CHECK_NOTHROW(at.storage.begin(other.handle()));
     at.storage.rollback(other.handle());
@@ -195,8 +189,9 @@ TEST_CASE("begin takes the write lock, and says when another has it") {
 
 TEST_CASE("a commit that SQLite refuses is an aborted transaction with nothing stored") {
     sqlite_case at;
-    at.sql("pragma foreign_keys = on; create table customer (id integer primary key); "
-           "create table orders (customer references customer (id) deferrable initially deferred)");
+    at.sql(
+        "pragma foreign_keys = on; create table customer (id integer primary key); "
+        "create table orders (customer references customer (id) deferrable initially deferred)");
     at.storage.begin(at.sql.handle());
     at.add({.id = numbered(1), .topic = "t", .payload = "p"});
     at.sql("insert into orders values (4711)");
@@ -211,6 +206,5 @@ TEST_CASE("a commit after somebody ended the transaction does not report success
     at.storage.begin(at.sql.handle());
     at.add({.id = numbered(1), .topic = "t", .payload = "p"});
     at.sql("rollback");
-    CHECK(refusal([&] { at.storage.commit(at.sql.handle()); }).code() ==
-          errc::aborted_transaction);
+    CHECK(refusal([&] { at.storage.commit(at.sql.handle()); }).code() == errc::aborted_transaction);
 }

@@ -39,43 +39,38 @@ private:
     bool kept_{false};
 };
 
+constexpr std::string_view insert_sql = R"(
+insert into outbox (id, caller_chose_id, topic, key, headers, payload, not_before, due, state)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, case when ?7 > {now} then 2 else 0 end)
+on conflict (id) where caller_chose_id = 1 do nothing)";
+
+constexpr std::string_view stored_sql = R"(
+select topic, coalesce(key, ''), headers, payload from outbox where id = ?1 and caller_chose_id = 1
+)";
+
 /// One message after the other, by statements that are prepared once.
 class appender {
 public:
     appender(sqlite3* on, table_name const& table)
-        : on_{on},
-          table_{table},
-          insert_{on, sqlite::render("insert into outbox (id, caller_chose_id, topic, key, "
-                                       "headers, payload, not_before, due, state) "
-                                       "values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, "
-                                       "case when ?7 > " +
-                                           std::string{sqlite::now} +
-                                           " then 2 else 0 end) on conflict (id) where caller_chose_id = 1 "
-                                           "do nothing",
-                                       table)} {}
+        : on_{on}, table_{table}, insert_{on, sqlite::render(insert_sql, table)} {}
 
     void add(draft const& one) {
-        auto const stored =
-            insert_.execute(one.id, one.caller_chose_id, one.topic, one.key, one.headers,
-                            sqlite::blob{one.payload}, one.not_before);
+        auto const stored = insert_.execute(one.id, one.caller_chose_id, one.topic, one.key,
+                                            one.headers, sqlite::blob{one.payload}, one.not_before);
         if (stored == 0) compare(one);
     }
 
 private:
     /// Its id is stored already: nothing to do, unless it stands for something else.
     void compare(draft const& one) {
-        sqlite::statement find{on_,
-                               sqlite::render("select topic, coalesce(key, ''), headers, payload "
-                                                "from outbox where id = ? and caller_chose_id = 1",
-                                                table_),
-                               false};
+        sqlite::statement find{on_, sqlite::render(stored_sql, table_), false};
         auto stored = find.run(one.id);
         if (stored.next() && stored.text(0) == one.topic && stored.text(1) == one.key &&
             stored.text(2) == one.headers && stored.text(3) == one.payload) {
             return;
         }
-        throw error{errc::duplicate_id, "message id " + to_string(one.id) +
-                                            " is stored already with other content"};
+        throw error{errc::duplicate_id,
+                    "message id " + to_string(one.id) + " is stored already with other content"};
     }
 
     sqlite3* on_;

@@ -24,8 +24,7 @@ std::string_view rows::text(int column) const {
                                  ? sqlite3_column_blob(of_, column)
                                  : static_cast<void const*>(sqlite3_column_text(of_, column));
     auto const size = static_cast<std::size_t>(sqlite3_column_bytes(of_, column));
-    return size == 0 ? std::string_view{}
-                     : std::string_view{static_cast<char const*>(data), size};
+    return size == 0 ? std::string_view{} : std::string_view{static_cast<char const*>(data), size};
 }
 
 statement::statement(sqlite3* on, std::string const& sql, bool kept) {
@@ -71,8 +70,8 @@ connection::connection(std::string const& path, duration patience) {
     handle_.reset(opened);
     if (opened == nullptr) throw error{errc::unavailable, "SQLite has no memory to open a file"};
     if (result != SQLITE_OK) {
-        throw error{errc::unavailable, "cannot open the database file " + path + ": " +
-                                           sqlite3_errstr(result & 0xFF)};
+        throw error{errc::unavailable,
+                    "cannot open the database file " + path + ": " + sqlite3_errstr(result & 0xFF)};
     }
     sqlite3_extended_result_codes(opened, 1);
     auto const wait = std::chrono::ceil<std::chrono::milliseconds>(patience).count();
@@ -90,7 +89,8 @@ connection::connection(std::string const& path, duration patience) {
     if (mode != "wal") {
         throw error{errc::unsafe_setup,
                     "the database cannot be shared by producers and workers: its journal mode "
-                    "is " + mode + " and will not become wal; use a file on a local disk"};
+                    "is " +
+                        mode + " and will not become wal; use a file on a local disk"};
     }
 }
 

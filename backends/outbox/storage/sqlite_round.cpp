@@ -113,8 +113,7 @@ void worker::read(reading& part) {
 }
 
 void worker::read_due(std::string_view key, reading& part) {
-    auto const dead =
-        part.wants.dead_letters_block ? sql_.first_dead.number(key) : std::nullopt;
+    auto const dead = part.wants.dead_letters_block ? sql_.first_dead.number(key) : std::nullopt;
     bool drained = !dead;
     auto line = sql_.retrying.run(key);
     while (line.next()) {

@@ -39,10 +39,11 @@ int version_of(sqlite3* on, table_name const& table) {
 
 /// What is in the reference and not, or not so, in `on`.
 void compare_tables(sqlite3* reference, sqlite3* on) {
-    statement columns{reference,
-                      "select m.name, c.name, c.type from sqlite_master m, pragma_table_info(m.name)"
-                      " c where m.type = 'table' and m.name not like 'sqlite\\_%' escape '\\'",
-                      false};
+    statement columns{
+        reference,
+        "select m.name, c.name, c.type from sqlite_master m, pragma_table_info(m.name)"
+        " c where m.type = 'table' and m.name not like 'sqlite\\_%' escape '\\'",
+        false};
     statement find{on, "select type from pragma_table_info(?) where name = ?", false};
     auto wanted = columns.run();
     while (wanted.next()) {
@@ -65,9 +66,9 @@ void compare_indexes(sqlite3* reference, sqlite3* on) {
                       "select name, tbl_name from sqlite_master where type = 'index' and sql is"
                       " not null",
                       false};
-    statement find{
-        on, "select 1 from sqlite_master where type = 'index' and name = ? and tbl_name = ?",
-        false};
+    statement find{on,
+                   "select 1 from sqlite_master where type = 'index' and name = ? and tbl_name = ?",
+                   false};
     auto wanted = indexes.run();
     while (wanted.next()) {
         std::string const name{wanted.text(0)};
@@ -80,8 +81,7 @@ void compare_indexes(sqlite3* reference, sqlite3* on) {
 
 void require_no_schema(table_name const& table) {
     if (table.schema().empty()) return;
-    throw error{errc::invalid_identifier,
-                "SQLite has no schemas: say the name of the table alone"};
+    throw error{errc::invalid_identifier, "SQLite has no schemas: say the name of the table alone"};
 }
 
 void check_schema(sqlite3* on, table_name const& table) {
@@ -177,8 +177,9 @@ void sqlite_storage::migrate_down(transaction on, table_name const& table, bool 
             false};
         if (unpublished.any()) {
             throw error{errc::refused_operation,
-                        table.qualified() + " holds unpublished messages, which would be lost; "
-                                            "deliver or discard them first, or force it"};
+                        table.qualified() +
+                            " holds unpublished messages, which would be lost; "
+                            "deliver or discard them first, or force it"};
         }
     }
     for (auto file = migrations::sqlite.rbegin(); file != migrations::sqlite.rend(); ++file) {

@@ -15,7 +15,8 @@ sqlite_storage::transaction::transaction(soci::session& on) : handle_{nullptr} {
     try {
         backend = on.get_backend_name();
         if (backend == "sqlite3") {
-            void* const native = static_cast<soci::sqlite3_session_backend*>(on.get_backend())->conn_;
+            void* const native =
+                static_cast<soci::sqlite3_session_backend*>(on.get_backend())->conn_;
             handle_ = static_cast<::sqlite3*>(native);
         }
     } catch (soci::soci_error const&) {

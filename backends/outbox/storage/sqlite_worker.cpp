@@ -25,7 +25,6 @@ worker::worker(std::string const& path, table_name const& table, message_id cons
     // A verb waits for another connection at most twice: when it looks, and when it writes.
     : db_{path, limit / 2}, sql_{checked(db_.handle(), table), table}, id_{to_string(id)} {}
 
-
 worker::lease_row worker::glance() {
     auto row = sql_.lease_row.run();
     if (!row.next()) {

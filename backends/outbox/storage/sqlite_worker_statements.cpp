@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The statements of a worker's session, prepared once. Each names the index that it walks: were it
-// missing, the statement fails, instead of sorting the backlog in every round.
-#include <string>
+// The statements of a worker's session, prepared once. Each names the index that it walks: without
+// that it fails, instead of sorting the backlog in every round.
+#include <string_view>
 
 #include "outbox/storage/sqlite_statements.hpp"
 #include "outbox/storage/sqlite_worker.hpp"
@@ -10,14 +10,11 @@
 namespace outbox::sqlite {
 
 worker::statements::statements(sqlite3* on, table_name const& table) {
-    std::string const clock{now};
-    auto const prepare = [&](std::string const& sql) {
-        return statement{on, render(sql, table)};
-    };
+    auto const prepare = [&](std::string_view sql) { return statement{on, render(sql, table)}; };
 
-    lease_row = prepare("select " + clock +
-                        ", owner, epoch, lease_until, version, suspect, strikes, care_left, reach"
-                        " from outbox_partition where partition = 0");
+    lease_row = prepare(
+        "select {now}, owner, epoch, lease_until, version, suspect, strikes, care_left, reach"
+        " from outbox_partition where partition = 0");
     take = prepare(
         "update outbox_partition set owner = ?1, epoch = ?2, lease_until = ?3, strikes = ?4,"
         " care_left = ?5, reach = ?6, suspect = null");
@@ -36,23 +33,23 @@ worker::statements::statements(sqlite3* on, table_name const& table) {
     retry = prepare(
         "update outbox set state = 1, due = ?2, attempts = ?3, last_error = ?4"
         " where sequence = ?1 and state in (0, 1)");
-    follow = prepare(
-        "update outbox set state = 1, due = ?2 where sequence = ?1 and state in (0, 1)");
-    schedule = prepare(
-        "update outbox set state = 2, due = ?2 where sequence = ?1 and state in (0, 1)");
+    follow =
+        prepare("update outbox set state = 1, due = ?2 where sequence = ?1 and state in (0, 1)");
+    schedule =
+        prepare("update outbox set state = 2, due = ?2 where sequence = ?1 and state in (0, 1)");
     bury = prepare(
         "update outbox set state = 3, died_at = ?2, attempts = ?3, last_error = ?4"
         " where sequence = ?1 and state in (0, 1)");
 
     any_ready = prepare("select 1 from outbox indexed by outbox_ready where state = 0 limit 1");
     any_scheduled_due = prepare(
-        "select 1 from outbox indexed by outbox_scheduled where state = 2 and due <= " + clock +
-        " limit 1");
+        "select 1 from outbox indexed by outbox_scheduled where state = 2 and due <= {now} limit "
+        "1");
     scheduled_due = prepare(
         "select sequence from outbox indexed by outbox_scheduled where state = 2 and due <= ?1"
         " order by due, sequence limit 1");
-    draw_sequence = prepare(
-        "update sqlite_sequence set seq = seq + 1 where name = 'outbox' returning seq");
+    draw_sequence =
+        prepare("update sqlite_sequence set seq = seq + 1 where name = 'outbox' returning seq");
     promote = prepare("update outbox set state = 0, sequence = ?2 where sequence = ?1");
 
     accuse = prepare(
@@ -84,7 +81,7 @@ worker::statements::statements(sqlite3* on, table_name const& table) {
         " where state = 1 and coalesce(key, '') = ?1 order by sequence");
     one = prepare(
         "select state, id, generation, attempts, deaths,"
-        " iif(state = 0, max(coalesce(not_before, 0) - " + clock + ", 0), 0),"
+        " iif(state = 0, max(coalesce(not_before, 0) - {now}, 0), 0),"
         " topic, coalesce(key, ''), headers, payload from outbox where sequence = ?1");
 }
 
