@@ -29,7 +29,7 @@ struct empty_file {
         auto const log = folder.path() / "log";
         support::child_process child{
             {"/bin/sh", "-c",
-             "sqlite3 " + options + " '" + path + "' < '" OUTBOX_MIGRATIONS "/" + file + "'"},
+             "sqlite3 " + options + " '" + path + "' < '" OUTBOX_MIGRATIONS "/sqlite/" + file + "'"},
             log};
         return child.wait();
     }
