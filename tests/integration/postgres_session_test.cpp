@@ -113,6 +113,23 @@ TEST_CASE("a rolled back insert leaves a hole that low passes") {
     CHECK(at.low(0) == "2");
 }
 
+TEST_CASE("a table that was truncated, its sequence too, is read from its start again") {
+    postgres_case at;
+    for (std::uint8_t i = 1; i <= 9; ++i) at.put(i, "");
+    auto session = at.worker();
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    auto const settled = removals(read(session, 0));
+    static_cast<void>(read(session, 0, settled));
+    outbox::ending const end{.partition = 0};
+    session.release({&end, 1});
+    CHECK(at.low(0) == "9");
+    at.run("truncate outbox restart identity");
+    at.put(10, "");
+    auto later = at.worker(201);
+    REQUIRE(later.acquire(support::everything).tenures.size() == 1);
+    CHECK(numbers(read(later, 0)) == std::vector{10});
+}
+
 TEST_CASE("a prepared transaction holds low until it ends, and its message is read") {
     postgres_case at;
     at.storage.begin(at.sql.handle());

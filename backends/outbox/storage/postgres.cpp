@@ -18,7 +18,7 @@ namespace outbox {
 postgres_storage::postgres_storage(std::string connection_string, table_name table)
     : connection_string_{std::move(connection_string)},
       name_{table.qualified()},
-      parts_{std::make_shared<parts const>(table)} {
+      parts_{std::make_shared<parts const>(std::move(table))} {
     postgres::connection::check_connection_string(connection_string_);
 }
 

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <memory>
-#include <string>
+#include <utility>
 
 #include "outbox/storage/postgres.hpp"
 #include "outbox/storage/postgres_append.hpp"
@@ -14,11 +14,11 @@
 namespace outbox {
 
 struct postgres_storage::parts {
-    explicit parts(table_name const& of)
-        : table{of},
-          worker{std::make_shared<postgres::worker_statements const>(of)},
-          append{of},
-          operators{of} {}
+    explicit parts(table_name of)
+        : table{std::move(of)},
+          worker{std::make_shared<postgres::worker_statements const>(table)},
+          append{table},
+          operators{table} {}
 
     table_name table;
     std::shared_ptr<postgres::worker_statements const> worker;

@@ -12,7 +12,7 @@ namespace outbox::postgres {
 
 namespace {
 
-constexpr std::int64_t most_promoted = 1'000;  // of each partition and round
+constexpr std::int64_t most_promoted = 1'000;  // in a round
 
 enum class kind : std::uint8_t { remove, stamp, flag };
 

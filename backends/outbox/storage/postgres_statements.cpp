@@ -61,6 +61,19 @@ select p.partition,
  order by p.served, p.partition)";
 }
 
+// The net below the low-water mark: nothing ready can be there, unless somebody truncated the
+// table, set the sequence back or restored a copy. Costs a probe of each partition.
+constexpr std::string_view mend_low_sql = R"(
+with below as materialized (
+    select p.partition, m.sequence from outbox_partition p
+     cross join lateral (
+        select m.sequence from outbox m
+         where m.state = 0 and m.partition = p.partition and m.sequence <= p.low
+         order by m.sequence limit 1) m
+     where p.owner is null or p.owner = $1 or p.lease_until <= clock_timestamp()
+       for no key update of p skip locked)
+update outbox_partition p set low = b.sequence - 1 from below b where p.partition = b.partition)";
+
 constexpr std::string_view take_sql = R"(
 with free as materialized (
     select p.partition, p.suspect, coalesce(p.owner <> $2, false) as died
@@ -143,16 +156,15 @@ update outbox_partition p
 // --- exchange --------------------------------------------------------------------------------
 
 // Raises (division by zero) unless all of the partitions are ours, so that nothing behind it in the
-// pipeline runs. Locks in one order, and waits for nobody but an operator.
+// pipeline runs. Locks in the order of the partitions given, and waits for nobody but an operator.
 constexpr std::string_view fence_sql = R"(
 with mine as materialized (
-    select p.partition, p.version, coalesce(p.wanted_until > clock_timestamp(), false) as wanted
-      from unnest($1, $2) as s(partition, epoch)
-      join outbox_partition p on p.partition = s.partition and p.epoch = s.epoch
-     where p.owner = $3
-     order by p.partition
-       for no key update of p)
-select m.partition, m.version, m.wanted, false,
+    select p.* from unnest($1, $2) as s(partition, epoch)
+     cross join lateral (
+        select o.partition, o.version, o.wanted_until from outbox_partition o
+         where o.partition = s.partition and o.epoch = s.epoch and o.owner = $3
+           for no key update) p)
+select m.partition, m.version, coalesce(m.wanted_until > clock_timestamp(), false), false,
        1 / ((select count(*) from mine) = $4)::integer
   from (values (1)) one left join mine m on true)";
 
@@ -163,8 +175,9 @@ select p.partition, p.version, coalesce(p.wanted_until > t.now, false),
                 order by m.due limit 1) is not null
   from (select clock_timestamp() as now) t
  cross join unnest($1, $2) as s(partition, epoch)
-  join outbox_partition p on p.partition = s.partition and p.epoch = s.epoch
- where p.owner = $3)";
+ cross join lateral (
+    select o.partition, o.version, o.wanted_until from outbox_partition o
+     where o.partition = s.partition and o.epoch = s.epoch and o.owner = $3 limit 1) p)";
 
 constexpr std::string_view among_ready = R"(
  where m.state = 0 and m.partition = s.partition and m.sequence = s.sequence)";
@@ -218,7 +231,7 @@ with fallen_due as materialized (
          where m.state = 2 and m.partition = p.partition and m.due <= t.now
            and current_setting('synchronous_commit') <> 'off'
          order by m.due, m.sequence limit $2) d
-     order by d.due, d.sequence),
+     order by d.due, d.sequence limit $2),
 numbered as materialized (
     select f.*, case when pg_current_xact_id() is not null then nextval('outbox_sequence') end
                 as next_sequence
@@ -229,7 +242,8 @@ update outbox m set state = 0, due = null, sequence = n.next_sequence
 
 constexpr std::string_view record_columns = R"(
     m.sequence, m.partition, m.state, m.id, m.generation, m.attempts, m.deaths,
-    coalesce((extract(epoch from m.not_before - clock_timestamp()) * 1000000)::bigint, 0)
+    case when m.not_before is null then 0
+         else (extract(epoch from m.not_before - clock_timestamp()) * 1000000)::bigint end
         as remaining,
     m.topic, coalesce(m.key, '') as key, m.headers, )";
 
@@ -320,6 +334,7 @@ worker_statements::worker_statements(table_name const& table) {
         "error)";
 
     put(find_work, find_work_sql());
+    put(mend_low, mend_low_sql);
     put(take, take_sql);
     put(accuse_retrying, accuse_sql("1"));
     put(accuse_ready, accuse_sql("0"));

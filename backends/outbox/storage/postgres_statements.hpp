@@ -20,6 +20,7 @@ namespace outbox::postgres {
 struct worker_statements {
     explicit worker_statements(table_name const& table);
 
+    std::string mend_low;         ///< $1 me
     std::string find_work;        ///< $1 held partitions, $2 me, $3 dead letters block
     std::string take;             ///< $1 candidates, $2 me, $3 lease, $4 reach, $5 careful, $6 most
     std::string accuse_retrying;  ///< $1 partition, $2 sequence
@@ -39,7 +40,7 @@ struct worker_statements {
     std::string clear_note;         ///< $1 partitions
     std::string renew;              ///< $1 partitions, $2 low, $3–$5 caution, $6 lease
     std::string relax_unless_due;   ///< $1 partitions
-    std::string promote;            ///< $1 partitions, $2 how many of each
+    std::string promote;            ///< $1 partitions, $2 how many at the most
     std::string read_due;           ///< $1 partitions, $2 keys, $3 in hand, $4 how many, $5 bytes,
                                     ///< $6 with payload, $7 dead letters block
     std::string drained;            ///< $1 partitions, $2 keys, $3 dead letters block

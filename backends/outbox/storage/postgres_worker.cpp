@@ -14,6 +14,7 @@ namespace outbox::postgres {
 namespace {
 
 constexpr std::int32_t partition_count = 64;
+constexpr std::uint32_t looks_per_mending = 256;
 
 std::vector<partition_number> numbers(holdings const& held) {
     std::vector<partition_number> found;
@@ -26,6 +27,8 @@ std::vector<partition_number> numbers(holdings const& held) {
 acquired worker::acquire(acquire_request const& request) {
     return guarded("acquire", [&] {
         acquired taken;
+        if (looks_for_work_++ % looks_per_mending == 0)
+            static_cast<void>(link_.run(command{sql_->mend_low, parameters{id_}, "mend low"}));
         // Looking for work writes nothing, so an idle worker costs a query a poll.
         auto const found = link_.run(command{
             sql_->find_work, parameters{numbers(held_), id_, request.dead_letters_block}, "find"});
@@ -84,9 +87,8 @@ void worker::take(acquire_request const& request, std::vector<partition_number> 
     std::vector<std::pair<parked_key, bool>> parked;
     read_parked(partitions, request.dead_letters_block, parked);
     for (auto& [key, retrying] : parked) {
-        for (auto& one : taken.tenures) {
-            if (one.partition == key.partition) one.parked.push_back(std::move(key));
-        }
+        auto const owner = std::ranges::find(taken.tenures, key.partition, &tenure::partition);
+        owner->parked.push_back(std::move(key));
     }
     static_cast<void>(link_.run(command{"commit"}));
     committed_ = true;

@@ -62,6 +62,7 @@ private:
     message_id id_;
     std::shared_ptr<worker_statements const> sql_;
     holdings held_{};
+    std::uint32_t looks_for_work_{0};
     bool committed_{false};  ///< something of this verb took effect: contention is no word for it
     bool broken_{false};
 };
