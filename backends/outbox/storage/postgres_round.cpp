@@ -195,7 +195,7 @@ std::vector<sequence_number> round::in_hand() const {
     return hand;
 }
 
-/// The low-water mark, which never passes a record in hand, nor one that is handed back now.
+/// The low-water mark as of the last yes: below all that was in hand then, handed back now or not.
 sequence_number round::read_from(partition_number partition) const {
     return of_.held_.at(partition).read.low();
 }
