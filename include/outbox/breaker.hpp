@@ -16,15 +16,16 @@ class breaker {
 public:
     breaker(duration low, duration high) : low_{low}, high_{high} {}
 
-    /// True while nothing may be tried but, once `probe_at` has come, a single probe.
+    /// True while nothing may be tried but, once `next_try` has come, a single probe.
     [[nodiscard]] bool open() const {
         return failures_ > 0;
     }
     [[nodiscard]] bool may_try(monotonic_time now) const {
         return failures_ == 0 || now >= probe_at_;
     }
-    [[nodiscard]] monotonic_time probe_at() const {
-        return probe_at_;
+    /// When something may be tried; in the past while it is closed.
+    [[nodiscard]] monotonic_time next_try() const {
+        return open() ? probe_at_ : monotonic_time::min();
     }
 
     /// Returns the wait until the next probe.

@@ -194,6 +194,7 @@ private:
     void give_up_overdue();
     void break_channel(std::string const& reason);
     void broker_failed(errc code, std::string const& reason);
+    void storage_answered();
     void storage_failed(errc code, std::string const& reason);
     void forfeit();
     void lose(partition_number partition);
@@ -223,6 +224,13 @@ private:
     }
     [[nodiscard]] bool may_send(monotonic_time at) const {
         return channel_ && !stopping_ && broker_breaker_.may_try(at);
+    }
+    /// A probe takes one partition, and no further one while it holds that.
+    [[nodiscard]] bool may_seek() const {
+        return channel_ && !stopping_ && (!probing() || tenures_.empty());
+    }
+    [[nodiscard]] monotonic_time seek_at() const {
+        return hand_.empty() ? courtesy_until_ : std::max(next_seek_, courtesy_until_);
     }
     /// One message at a time in the whole process: a worker died twice, and what killed it is
     /// sought.
@@ -270,7 +278,6 @@ private:
     bool seek_due_{true};
     bool stopping_{false};
     bool suspects_due_{false};
-    bool storage_was_down_{false};
     round_summary done_{};
 };
 

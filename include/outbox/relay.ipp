@@ -53,9 +53,7 @@ bool relay<Parts>::connect_session(monotonic_time at) {
 template <class Parts>
 void relay<Parts>::acquire() {
     auto const at = now();
-    if (!seek_due_ || !may_send(at) || at < courtesy_until_) return;
-    if (at < next_seek_ && !hand_.empty()) return;
-    if (probing() && !tenures_.empty()) return;
+    if (!seek_due_ || !may_send(at) || !may_seek() || at < seek_at()) return;
     acquired got;
     try {
         got = session_->acquire(
@@ -67,6 +65,7 @@ void relay<Parts>::acquire() {
     } catch (error const& failure) {
         return storage_failed(failure.code(), failure.what());
     }
+    storage_answered();
     seek_due_ = false;
     next_seek_ = at + seek_gap;
     for (auto& one : got.tenures) begin(one, at);
@@ -304,6 +303,7 @@ void relay<Parts>::broker_failed(errc code, std::string const& reason) {
     // One failure a probe: the many receipts of one batch are one piece of news.
     if (broker_breaker_.open() && !broker_breaker_.may_try(now())) return;
     auto const wait = broker_breaker_.fail(now(), random_.random());
+    seek_due_ = true;
     tell_status(reason);
     notify(parts_.observer, [&] { return event::broker_lost{code, reason, wait}; });
 }

@@ -33,12 +33,7 @@ void relay<Parts>::exchange(bool may_read) {
     } catch (error const& failure) {
         return storage_failed(failure.code(), failure.what());
     }
-    contention_.succeed();
-    if (storage_breaker_.succeed() || storage_was_down_) {
-        storage_was_down_ = false;
-        notify(parts_.observer, [] { return event::storage_back{}; });
-        tell_status({});
-    }
+    storage_answered();
     // The lease counts from before the call, as this worker's own clock saw it.
     for (auto const& one : next.renewals) {
         auto& mine = tenures_.at(one.partition);
@@ -172,13 +167,20 @@ void relay<Parts>::note_due_keys(round_plan const& asked, round_reply const& rep
 }
 
 template <class Parts>
+void relay<Parts>::storage_answered() {
+    contention_.succeed();
+    if (!storage_breaker_.succeed()) return;
+    notify(parts_.observer, [] { return event::storage_back{}; });
+    tell_status({});
+}
+
+template <class Parts>
 void relay<Parts>::storage_failed(errc code, std::string const& reason) {
     if (code == errc::contention) {
         contention_.fail(now(), random_.random());
         return;
     }
     auto const wait = storage_breaker_.fail(now(), random_.random());
-    storage_was_down_ = true;
     tell_status(reason);
     notify(parts_.observer, [&] { return event::storage_lost{code, reason, wait}; });
     forfeit();
@@ -232,7 +234,10 @@ void relay<Parts>::give_back() {
             (!unused || hand_.holds(partition) || read_due_)) {
             continue;
         }
-        if (turn_is_over) courtesy_until_ = at + std::min<duration>(turn, settings().poll_interval);
+        if (turn_is_over) {
+            courtesy_until_ = at + std::min<duration>(turn, settings().poll_interval);
+            seek_due_ = true;
+        }
         mine.ending = true;
         hand_.hand_back(partition);
     }
@@ -300,30 +305,30 @@ template <class Parts>
 void relay<Parts>::tell_status(std::string const& error) {
     line_.update([&](worker_status& status) {
         status.broker_down = broker_breaker_.open();
-        status.storage_down = storage_was_down_;
+        status.storage_down = storage_breaker_.open();
         if (!error.empty()) status.last_error = error;
     });
 }
 
 template <class Parts>
 monotonic_time relay<Parts>::wake_at() {
+    auto const at = now();
+    auto const storage_from = std::max(storage_breaker_.next_try(), contention_.next_try());
+    auto const broker_from = broker_breaker_.next_try();
     auto until = polling_.next();
     auto const sooner = [&](monotonic_time other) { until = std::min(until, other); };
-    auto const at = now();
-    if (session_ && next_purge_ > at) sooner(next_purge_);
-    if (storage_breaker_.open()) sooner(storage_breaker_.probe_at());
-    if (contention_.open()) sooner(contention_.probe_at());
-    if (broker_breaker_.open()) {
-        sooner(broker_breaker_.probe_at());
-    } else if (seek_due_) {
-        sooner(std::max(next_seek_, courtesy_until_));
-    }
-    if (auto const due = hand_.next_due(); due && may_send(at)) sooner(*due);
+    auto const call_storage = [&](monotonic_time when) { sooner(std::max(when, storage_from)); };
+    if (storage_from > at) sooner(storage_from);
+    if (broker_from > at) sooner(broker_from);
+    if (seek_due_ && may_seek()) call_storage(std::max(seek_at(), broker_from));
+    if (auto const due = hand_.next_due(); due && may_send(at)) call_storage(*due);
     if (auto const sent = hand_.oldest_sent()) sooner(*sent + publish_timeout());
+    if (next_purge_ > at && session_) call_storage(next_purge_);
     for (auto const& [partition, mine] : tenures_) {
-        sooner(mine.renew_at);
-        if (!hand_.holds(partition)) sooner(mine.last_work + lease() / 3);
-        if (mine.wanted) sooner(mine.acquired_at + lease() / 10);
+        call_storage(mine.renew_at);
+        if (mine.ending) continue;
+        if (!hand_.holds(partition) && !read_due_) call_storage(mine.last_work + lease() / 3);
+        if (mine.wanted) call_storage(mine.acquired_at + lease() / 10);
     }
     // What is overdue could not be done in this round; it is tried again soon, but not at once.
     return std::max(until, at + std::chrono::milliseconds{1});
