@@ -62,6 +62,7 @@ public:
             auto const at = of.waiting.front();
             of.waiting.pop_front();
             of.busy = true;
+            of.busy_with_ready = slots_[at].what.state == record_state::ready;
             return at;
         }
         return std::nullopt;
@@ -251,6 +252,7 @@ private:
         partition_number partition{0};
         std::deque<slot> waiting{};  ///< in hand, not begun, in order
         bool busy{false};            ///< one is in flight, or failed and not committed yet
+        bool busy_with_ready{false};
         bool offered{false};         ///< it stands in `sendable_`
         bool parked{false};
         bool blocked{false};
@@ -316,6 +318,13 @@ private:
         } else {
             offer(of);
         }
+    }
+    /// An operator parked the line while ready ones of it were under way. Later ones wait for
+    /// these: a flagged record would be read before one that is not, should this worker die.
+    [[nodiscard]] bool has_unresolved_ready(line const& of) const {
+        if (of.busy && of.busy_with_ready && !of.uncommitted) return true;
+        return !of.waiting.empty() &&
+               slots_[of.waiting.front()].what.state == record_state::ready;
     }
     void forget_if_done(line& of);
     void follow(line& of, record const& one) {

@@ -18,7 +18,7 @@ inline void hand::take(page&& read) {
             continue;
         }
         auto& of = line_of(one.partition, one.key);
-        if (of.parked && one.state == record_state::ready) {
+        if (of.parked && one.state == record_state::ready && !has_unresolved_ready(of)) {
             follow(of, one);
             continue;
         }

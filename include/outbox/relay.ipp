@@ -153,11 +153,8 @@ void relay<Parts>::send() {
         if (!next) break;
         auto const& what = hand_[*next];
         if (auto const known = earlier_.recall(what)) {
-            if (known->accepted) {
-                hand_.publish(*next, Parts::delete_policy_type::on_published);
-            } else {
-                hand_.adopt(*next, known->token, known->sent_at);
-            }
+            hand_.adopt(*next, known->token, known->sent_at);
+            if (known->accepted) hand_.publish(*next, Parts::delete_policy_type::on_published);
             continue;
         }
         if (auto const wrong = check_message<typename Parts::broker_type>(
