@@ -40,7 +40,7 @@ public:
         auto& text = texts_.emplace_back();
         text = {std::move(topic), std::move(payload), std::move(headers)};
         auto& one = records_.emplace_back();
-        one.id = numbered_id(++numbers_);
+        one.id = numbered_id(next_number());
         one.topic = text[0];
         one.payload = text[1];
         one.headers = text[2];
@@ -88,13 +88,18 @@ public:
     std::multimap<outbox::attempt_token, outbox::receipt> receipts{};
 
 private:
+    /// Not twice in a process: a broker may remember ids longer than a channel lives.
+    static std::uint32_t next_number() {
+        static std::uint32_t last = 0;
+        return ++last;
+    }
+
     Broker broker_;
     outbox::wakeup signal_{};
     outbox::channel_setup setup_;
     typename Broker::channel channel_;
     std::deque<std::array<std::string, 3>> texts_{};
     std::deque<outbox::record> records_{};
-    std::uint32_t numbers_{0};
     outbox::attempt_token tokens_{0};
 };
 

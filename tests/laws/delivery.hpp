@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+//
+// A message as the laws of a broker look at it, after it arrived.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace laws {
+
+struct delivery {
+    std::string topic{};
+    std::string payload{};
+    std::string id{};
+    std::vector<std::pair<std::string, std::string>> headers{};
+
+    [[nodiscard]] std::string header(std::string_view name) const {
+        for (auto const& [key, value] : headers) {
+            if (key == name) return value;
+        }
+        return {};
+    }
+};
+
+}  // namespace laws
