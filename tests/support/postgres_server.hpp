@@ -85,9 +85,9 @@ public:
         return server;
     }
 
-    [[nodiscard]] std::string connection_string() const {
-        return "host=127.0.0.1 port=" + std::to_string(port_) +
-               " user=outbox dbname=postgres connect_timeout=30";
+    [[nodiscard]] std::string connection_string(std::string const& database = "postgres") const {
+        return "host=127.0.0.1 port=" + std::to_string(port_) + " user=outbox dbname=" + database +
+               " connect_timeout=30";
     }
     [[nodiscard]] int port() const {
         return port_;
