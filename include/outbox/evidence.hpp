@@ -15,8 +15,8 @@ namespace outbox {
 
 class evidence {
 public:
-    /// Breaks that a message may be in flight at, with others accepted in between, before a further
-    /// one counts as its own fault.
+    /// Breaks that a message may be in flight at, with others accepted in between, before it is
+    /// sent alone.
     static constexpr std::int32_t breaks_forgiven = 3;
 
     /// Nothing took the topic of this message, sent as `token`. Returns whether that is its own
@@ -29,14 +29,26 @@ public:
         since = token;
         return true;
     }
-    /// The connection broke while this message was in flight as `token`. Returns whether that is
-    /// its own fault: it happened again and again, while in between others were accepted.
+    /// The connection broke while this message was in flight as `token`, and nothing else if
+    /// `alone`. Returns whether that is its own fault. It happened again and again, while in
+    /// between others were accepted; and now there was nothing else to blame.
     [[nodiscard]] bool broke_connection(message_id const& id, attempt_token token,
-                                        attempt_token latest_accepted) {
+                                        attempt_token latest_accepted, bool alone) {
         auto& one = find(id);
         if (one.broken_since != 0 && latest_accepted <= one.broken_since) return false;
         one.broken_since = token;
-        return ++one.breaks > breaks_forgiven;
+        if (one.breaks < breaks_forgiven) {
+            ++one.breaks;
+            return false;
+        }
+        return alone;
+    }
+    /// It may be what breaks the connection: whatever is in flight beside it would suffer, and
+    /// would be under the same suspicion.
+    [[nodiscard]] bool goes_alone(message_id const& id) const {
+        if (against_.empty()) return false;
+        auto const found = against_.find(id);
+        return found != against_.end() && found->second.breaks >= breaks_forgiven;
     }
     void clear(message_id const& id) {
         if (!against_.empty()) against_.erase(id);

@@ -126,6 +126,14 @@ public:
         slots_[at].of->busy = false;
         advance(*slots_[at].of);
     }
+    /// Not now: it is what `next` returns next.
+    void put_back(slot at) {
+        auto& of = *slots_[at].of;
+        of.busy = false;
+        of.waiting.push_front(at);
+        of.offered = true;
+        sendable_.push_front(&of);
+    }
     /// Nobody's fault: it is sent again, before anything later of its key.
     void again(slot at) {
         land(at);
@@ -253,7 +261,7 @@ private:
         std::deque<slot> waiting{};  ///< in hand, not begun, in order
         bool busy{false};            ///< one is in flight, or failed and not committed yet
         bool busy_with_ready{false};
-        bool offered{false};         ///< it stands in `sendable_`
+        bool offered{false};  ///< it stands in `sendable_`
         bool parked{false};
         bool blocked{false};
         bool suspect{false};      ///< its head must be read alone
@@ -323,8 +331,7 @@ private:
     /// these: a flagged record would be read before one that is not, should this worker die.
     [[nodiscard]] bool has_unresolved_ready(line const& of) const {
         if (of.busy && of.busy_with_ready && !of.uncommitted) return true;
-        return !of.waiting.empty() &&
-               slots_[of.waiting.front()].what.state == record_state::ready;
+        return !of.waiting.empty() && slots_[of.waiting.front()].what.state == record_state::ready;
     }
     void forget_if_done(line& of);
     void follow(line& of, record const& one) {
@@ -333,23 +340,8 @@ private:
         if (++of.followers == follower_limit) ++hot_[of.partition];
     }
     /// What waits behind a failed record: ready ones follow it, retrying ones go back unwritten.
-    void send_behind(line& of) {
-        for (auto const at : std::exchange(of.waiting, {})) {
-            bool const ready = slots_[at].what.state == record_state::ready;
-            settle(at, {.what = ready ? fate::follow : fate::hand_back});
-            if (ready && ++of.followers == follower_limit) ++hot_[of.partition];
-        }
-    }
-    void settle(slot at, settlement one) {
-        land(at);
-        auto& from = slots_[at];
-        one.partition = from.what.partition;
-        one.sequence = from.what.sequence;
-        from.published = one.what == fate::remove || one.what == fate::stamp;
-        ++from.of->dependents;
-        settlements_.push_back(std::move(one));
-        settled_slots_.push_back(at);
-    }
+    void send_behind(line& of);
+    void settle(slot at, settlement one);
     void land(slot at) {
         if (!slots_[at].flying) return;
         slots_[at].flying = false;

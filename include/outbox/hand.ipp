@@ -32,6 +32,25 @@ inline void hand::take(page&& read) {
     }
 }
 
+inline void hand::send_behind(line& of) {
+    for (auto const at : std::exchange(of.waiting, {})) {
+        bool const ready = slots_[at].what.state == record_state::ready;
+        settle(at, {.what = ready ? fate::follow : fate::hand_back});
+        if (ready && ++of.followers == follower_limit) ++hot_[of.partition];
+    }
+}
+
+inline void hand::settle(slot at, settlement one) {
+    land(at);
+    auto& from = slots_[at];
+    one.partition = from.what.partition;
+    one.sequence = from.what.sequence;
+    from.published = one.what == fate::remove || one.what == fate::stamp;
+    ++from.of->dependents;
+    settlements_.push_back(std::move(one));
+    settled_slots_.push_back(at);
+}
+
 inline void hand::committed() {
     for (std::size_t i = 0; i < settlements_.size(); ++i) {
         auto const at = settled_slots_[i];

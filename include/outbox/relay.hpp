@@ -192,6 +192,8 @@ private:
     void decide(slot at, outcome what, std::string const& reason, bool others_pass);
     void decide_unroutable();
     void give_up_overdue();
+    void send_again(slot at, std::string const& reason);
+    void doubt(std::string const& reason);
     void break_channel(std::string const& reason);
     void broker_failed(errc code, std::string const& reason);
     void storage_answered();
@@ -269,7 +271,9 @@ private:
     std::vector<dispatch> batch_{};
     std::deque<monotonic_time> burials_{};
     attempt_token latest_accepted_{0};
-    attempt_token accepted_at_last_break_{0};
+    attempt_token accepted_at_last_doubt_{0};
+    attempt_token sent_alone_{0};  ///< it may be what breaks the connection
+    attempt_token probe_{0};
     partition_number last_read_{-1};
     monotonic_time next_seek_{};
     monotonic_time courtesy_until_{};

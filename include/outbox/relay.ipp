@@ -140,7 +140,7 @@ void relay<Parts>::publish() {
 template <class Parts>
 void relay<Parts>::send() {
     auto const at = now();
-    if (!may_send(at)) return;
+    if (!may_send(at) || hand_.find(sent_alone_)) return;
     // A lease that was not renewed in time ends all sending: the next exchange renews it or loses
     // it.
     if (std::ranges::any_of(tenures_, [&](auto const& one) { return at >= one.second.deadline; }))
@@ -157,6 +157,11 @@ void relay<Parts>::send() {
             if (known->accepted) hand_.publish(*next, Parts::delete_policy_type::on_published);
             continue;
         }
+        bool const alone = evidence_.goes_alone(what.id);
+        if (alone && hand_.in_flight() > 0) {
+            hand_.put_back(*next);
+            break;
+        }
         if (auto const wrong = check_message<typename Parts::broker_type>(
                 what.topic, what.key, what.headers, what.payload, settings())) {
             decide(*next, outcome::refused, wrong->text(), false);
@@ -166,8 +171,11 @@ void relay<Parts>::send() {
             return event::publishing{what.id, what.topic, what.attempts};
         });
         batch_.push_back({hand_.mark_sent(*next, at), &what});
+        if (alone) sent_alone_ = batch_.back().token;
+        if (alone) break;
     }
     if (batch_.empty()) return;
+    if (probing()) probe_ = batch_.back().token;
     done_.sent += batch_.size();
     channel_->send(batch_);
 }
@@ -177,8 +185,13 @@ void relay<Parts>::collect() {
     if (!channel_) return;
     arrived_.clear();
     channel_->collect(arrived_);
-    for (auto& one : arrived_) answer(one);
+    bool doubtful = false;
+    for (auto& one : arrived_) {
+        doubtful = doubtful || (one.what == outcome::unknown && hand_.find(one.token));
+        answer(one);
+    }
     decide_unroutable();
+    if (doubtful) doubt("the broker does not say whether messages arrived");
 }
 
 template <class Parts>
@@ -232,7 +245,7 @@ void relay<Parts>::decide(slot at, outcome what, std::string const& reason, bool
             notify(parts_.observer, [&] {
                 return event::attempt_failed{of.id, of.topic, what, reason, of.attempts, {}};
             });
-            hand_.again(at);
+            send_again(at, reason);
             return;
         case verdict::retry: {
             ++done_.failed;
@@ -256,10 +269,23 @@ void relay<Parts>::decide(slot at, outcome what, std::string const& reason, bool
             return;
         case verdict::pause:
             ++done_.failed;
-            hand_.again(at);
+            if (what == outcome::unavailable) {
+                hand_.again(at);
+            } else {
+                send_again(at, reason);
+            }
             broker_failed(errc::unavailable, reason);
             return;
     }
+}
+
+/// A probe that failed steps aside, at the cost of a write and of no attempt: it may be what is
+/// wrong, and the next probe shall be another one.
+template <class Parts>
+void relay<Parts>::send_again(slot at, std::string const& reason) {
+    if (hand_.token(at) != probe_) return hand_.again(at);
+    hand_.retry(at, hand_[at].attempts, settings().backoff_min, reason.substr(0, error_bytes),
+                now());
 }
 
 template <class Parts>
@@ -286,13 +312,23 @@ void relay<Parts>::break_channel(std::string const& reason) {
     std::vector<slot> open;
     hand_.for_each_in_flight([&](slot at) { open.push_back(at); });
     for (auto const at : open) {
-        bool const own_fault =
-            evidence_.broke_connection(hand_[at].id, hand_.token(at), latest_accepted_);
+        bool const own_fault = evidence_.broke_connection(hand_[at].id, hand_.token(at),
+                                                          latest_accepted_, open.size() == 1);
         decide(at, outcome::unknown, reason, own_fault);
     }
-    bool const nothing_passed = latest_accepted_ == accepted_at_last_break_;
-    accepted_at_last_break_ = latest_accepted_;
-    if (nothing_passed || open.empty()) broker_failed(errc::unavailable, reason);
+    if (open.empty()) {
+        broker_failed(errc::unavailable, reason);
+    } else {
+        doubt(reason);
+    }
+}
+
+/// Nobody knows what became of what was sent. Once it is just sent again; twice with nothing
+/// accepted in between, the broker cannot be used.
+template <class Parts>
+void relay<Parts>::doubt(std::string const& reason) {
+    auto const before = std::exchange(accepted_at_last_doubt_, latest_accepted_);
+    if (before == latest_accepted_) broker_failed(errc::unavailable, reason);
 }
 
 template <class Parts>

@@ -51,8 +51,11 @@ auto relay<Parts>::plan(monotonic_time at, bool may_read) -> round_plan {
     next.room = capacity() - static_cast<std::int32_t>(hand_.size());
     if (may_read && may_send(at) && next.room > 0 && (!next.alone || hand_.size() == 0) &&
         hand_.bytes() < settings().batch_bytes) {
-        plan_due_keys(next, at);
-        plan_reading(next);
+        // A probe is as often a new record as one that failed: the latter alone may be what is
+        // wrong.
+        bool const fresh = probing() && random_.random() % 2 == 0;
+        if (!fresh) plan_due_keys(next, at);
+        if (!probing() || next.due_names.empty()) plan_reading(next);
     }
     for (auto const& [partition, mine] : tenures_) {
         if (at >= mine.renew_at || mine.care != mine.stored_care) {
