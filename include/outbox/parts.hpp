@@ -47,6 +47,14 @@ public:
         return hinted_.exchange(false);
     }
 
+    /// Nobody waits for the worker any more: it begins no further call, and tells nothing.
+    void cut() {
+        cut_ = true;
+    }
+    [[nodiscard]] bool is_cut() const {
+        return cut_;
+    }
+
     [[nodiscard]] worker_status status() const {
         std::lock_guard const lock{mutex_};
         return status_;
@@ -60,6 +68,7 @@ public:
 private:
     std::atomic<bool> rung_{false};
     std::atomic<bool> hinted_{false};
+    std::atomic<bool> cut_{false};
     mutable std::mutex mutex_{};
     worker_status status_{};
 };

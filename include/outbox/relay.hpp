@@ -77,8 +77,12 @@ public:
             give_back();
             purge();
             report(began);
+        } catch (given_up const&) {
+            return done_;
         } catch (std::exception const& unforeseen) {
             storage_failed(errc::outcome_unknown, unforeseen.what());
+        } catch (...) {
+            storage_failed(errc::outcome_unknown, "something that is no std::exception was thrown");
         }
         return done_;
     }
@@ -95,13 +99,20 @@ public:
         return stopping_ && tenures_.empty();
     }
     /// Gives back whatever it holds, in flight or not.
-    void release_all() {
+    void release_all() noexcept {
         for (auto& [partition, mine] : tenures_) mine.ending = true;
-        release(true);
+        try {
+            release(true);
+        } catch (...) {  // NOLINT: what could not be released is still held, and listed
+        }
     }
+    /// Partitions whose lease is this worker's, also those that a lost session left behind.
     [[nodiscard]] std::vector<partition_number> held() const {
         std::vector<partition_number> numbers;
         for (auto const& [partition, mine] : tenures_) numbers.push_back(partition);
+        for (auto const& [partition, until] : left_behind_) {
+            if (until > now()) numbers.push_back(partition);
+        }
         return numbers;
     }
     [[nodiscard]] bool has_empty_hands() const {
@@ -159,6 +170,8 @@ private:
             return !settle && read.empty() && due_names.empty() && renewals.empty();
         }
     };
+    /// Thrown instead of a call by a worker that was given up on.
+    struct given_up {};
     struct undecided {
         slot at{0};
         attempt_token token{0};
@@ -205,6 +218,35 @@ private:
     void purge();
     void report(monotonic_time began);
     void tell_status(std::string const& error);
+    void tell_held();
+    template <class Make>
+    void tell(Make&& make) {
+        using event_type = std::invoke_result_t<Make>;
+        if constexpr (std::invocable<decltype(parts_.observer)&, event_type const&>) {
+            if (!line_.is_cut()) notify(parts_.observer, std::forward<Make>(make));
+        }
+    }
+
+    // All calls to servers go through these.
+    void require_not_given_up() const {
+        if (line_.is_cut()) throw given_up{};
+    }
+    [[nodiscard]] session_type& session() {
+        require_not_given_up();
+        return *session_;
+    }
+    [[nodiscard]] channel_type& channel() {
+        require_not_given_up();
+        return *channel_;
+    }
+    [[nodiscard]] typename Parts::storage_type& storage() {
+        require_not_given_up();
+        return parts_.storage;
+    }
+    [[nodiscard]] typename Parts::broker_type& broker() {
+        require_not_given_up();
+        return parts_.broker;
+    }
 
     [[nodiscard]] monotonic_time now() const {
         return parts_.clock.now();
@@ -266,6 +308,7 @@ private:
     memory_of_sends earlier_{};
     evidence evidence_{};
     std::map<partition_number, holding> tenures_{};
+    std::map<partition_number, monotonic_time> left_behind_{};
     std::vector<receipt> arrived_{};
     std::vector<undecided> undecided_{};
     std::vector<dispatch> batch_{};

@@ -17,18 +17,18 @@ void relay<Parts>::listen(monotonic_time at) {
 
 template <class Parts>
 void relay<Parts>::connect_channel(monotonic_time at) {
-    if (channel_ && !channel_->usable()) {
+    if (channel_ && !channel().usable()) {
         collect();
         break_channel("the connection to the broker broke");
     }
     if (channel_ || stopping_ || !broker_breaker_.may_try(at)) return;
     try {
         channel_.emplace(
-            parts_.broker.connect({.outbox_name = parts_.storage.name(),
-                                   .signal = line_.signal,
-                                   .publish_timeout = publish_timeout(),
-                                   .lease = lease(),
-                                   .window = static_cast<std::size_t>(settings().batch_size)}));
+            broker().connect({.outbox_name = parts_.storage.name(),
+                              .signal = line_.signal,
+                              .publish_timeout = publish_timeout(),
+                              .lease = lease(),
+                              .window = static_cast<std::size_t>(settings().batch_size)}));
     } catch (error const& failure) {
         broker_failed(failure.code(), failure.what());
     } catch (std::exception const& failure) {
@@ -42,7 +42,7 @@ bool relay<Parts>::connect_session(monotonic_time at) {
     if (session_) return true;
     if (stopping_ && tenures_.empty()) return false;
     try {
-        session_.emplace(parts_.storage.connect(worker_, lease() / 2));
+        session_.emplace(storage().connect(worker_, lease() / 2));
         return true;
     } catch (error const& failure) {
         storage_failed(failure.code(), failure.what());
@@ -56,7 +56,7 @@ void relay<Parts>::acquire() {
     if (!seek_due_ || !may_send(at) || !may_seek() || at < seek_at()) return;
     acquired got;
     try {
-        got = session_->acquire(
+        got = session().acquire(
             {.lease = lease(),
              .most = probing() ? 1 : std::int32_t{std::numeric_limits<partition_number>::max()},
              .reach = 2 * settings().batch_size,
@@ -70,7 +70,10 @@ void relay<Parts>::acquire() {
     next_seek_ = at + seek_gap;
     for (auto& one : got.tenures) begin(one, at);
     done_.acquired += got.tenures.size();
-    if (!got.tenures.empty()) read_due_ = true;
+    if (!got.tenures.empty()) {
+        read_due_ = true;
+        tell_held();
+    }
     if (tenures_.empty()) read_due_ = false;
     if (got.waiting) polling_.hurry(at + std::max<duration>(lease() / 50, patience_min));
 }
@@ -78,6 +81,7 @@ void relay<Parts>::acquire() {
 template <class Parts>
 void relay<Parts>::begin(tenure& got, monotonic_time asked_at) {
     // A margin of one publish timeout: what is sent last has its receipt before the lease runs out.
+    left_behind_.erase(got.partition);
     tenures_[got.partition] = {.epoch = got.epoch,
                                .care = got.care,
                                .stored_care = got.care,
@@ -85,9 +89,7 @@ void relay<Parts>::begin(tenure& got, monotonic_time asked_at) {
                                .renew_at = asked_at + lease() / 2,
                                .acquired_at = asked_at,
                                .last_work = asked_at};
-    notify(parts_.observer, [&] {
-        return event::partition_acquired{got.partition, got.epoch, got.care.strikes};
-    });
+    tell([&] { return event::partition_acquired{got.partition, got.epoch, got.care.strikes}; });
     for (auto const& key : got.parked) hand_.park(key, asked_at);
     if (got.accused) accuse(*got.accused, got.partition);
 }
@@ -110,16 +112,14 @@ void relay<Parts>::accuse(accused_record const& accused, partition_number partit
         burials_.size() < static_cast<std::size_t>(burials_an_hour)) {
         burials_.push_back(at);
         verdict.what = fate::bury;
-        notify(parts_.observer, [&] {
+        tell([&] {
             return event::dead_lettered{
                 accused.id, {}, accused.attempts, accused.deaths, verdict.error};
         });
     } else {
         verdict.delay = backoff(accused.deaths, settings().backoff_min, settings().backoff_max,
                                 random_.random());
-        notify(parts_.observer, [&] {
-            return event::worker_killed{accused.id, accused.deaths, verdict.delay};
-        });
+        tell([&] { return event::worker_killed{accused.id, accused.deaths, verdict.delay}; });
     }
     bool const block = verdict.what == fate::bury && dead_letters_block();
     hand_.park({partition, accused.key, verdict.delay, block}, at);
@@ -167,9 +167,7 @@ void relay<Parts>::send() {
             decide(*next, outcome::refused, wrong->text(), false);
             continue;
         }
-        notify(parts_.observer, [&] {
-            return event::publishing{what.id, what.topic, what.attempts};
-        });
+        tell([&] { return event::publishing{what.id, what.topic, what.attempts}; });
         batch_.push_back({hand_.mark_sent(*next, at), &what});
         if (alone) sent_alone_ = batch_.back().token;
         if (alone) break;
@@ -177,17 +175,19 @@ void relay<Parts>::send() {
     if (batch_.empty()) return;
     if (probing()) probe_ = batch_.back().token;
     done_.sent += batch_.size();
-    channel_->send(batch_);
+    channel().send(batch_);
 }
 
 template <class Parts>
 void relay<Parts>::collect() {
     if (!channel_) return;
     arrived_.clear();
-    channel_->collect(arrived_);
+    channel().collect(arrived_);
     bool doubtful = false;
     for (auto& one : arrived_) {
-        doubtful = doubtful || (one.what == outcome::unknown && hand_.find(one.token));
+        doubtful =
+            doubtful || ((one.what == outcome::unknown || one.what == outcome::out_of_order) &&
+                         hand_.find(one.token));
         answer(one);
     }
     decide_unroutable();
@@ -201,7 +201,7 @@ void relay<Parts>::answer(receipt& from) {
         latest_accepted_ = std::max(latest_accepted_, from.token);
         if (broker_breaker_.succeed()) {
             look();
-            notify(parts_.observer, [] { return event::broker_back{}; });
+            tell([] { return event::broker_back{}; });
             tell_status({});
         }
     }
@@ -235,14 +235,12 @@ void relay<Parts>::decide(slot at, outcome what, std::string const& reason, bool
         case verdict::publish:
             ++done_.accepted;
             evidence_.clear(of.id);
-            notify(parts_.observer, [&] {
-                return event::published{of.id, of.topic, now() - hand_.sent_at(at)};
-            });
+            tell([&] { return event::published{of.id, of.topic, now() - hand_.sent_at(at)}; });
             hand_.publish(at, Parts::delete_policy_type::on_published);
             return;
         case verdict::again:
             ++done_.failed;
-            notify(parts_.observer, [&] {
+            tell([&] {
                 return event::attempt_failed{of.id, of.topic, what, reason, of.attempts, {}};
             });
             send_again(at, reason);
@@ -254,7 +252,7 @@ void relay<Parts>::decide(slot at, outcome what, std::string const& reason, bool
                                    ? duration{settings().backoff_min}
                                    : backoff(attempts, settings().backoff_min,
                                              settings().backoff_max, random_.random());
-            notify(parts_.observer, [&] {
+            tell([&] {
                 return event::attempt_failed{of.id, of.topic, what, reason, attempts, delay};
             });
             hand_.retry(at, attempts, delay, reason.substr(0, error_bytes), now());
@@ -262,7 +260,7 @@ void relay<Parts>::decide(slot at, outcome what, std::string const& reason, bool
         }
         case verdict::bury:
             ++done_.failed;
-            notify(parts_.observer, [&] {
+            tell([&] {
                 return event::dead_lettered{of.id, of.topic, attempts, of.deaths, reason};
             });
             hand_.bury(at, attempts, reason.substr(0, error_bytes), dead_letters_block());
@@ -338,7 +336,7 @@ void relay<Parts>::broker_failed(errc code, std::string const& reason) {
     auto const wait = broker_breaker_.fail(now(), random_.random());
     seek_due_ = true;
     tell_status(reason);
-    notify(parts_.observer, [&] { return event::broker_lost{code, reason, wait}; });
+    tell([&] { return event::broker_lost{code, reason, wait}; });
 }
 
 }  // namespace outbox

@@ -29,7 +29,7 @@ void relay<Parts>::exchange(bool may_read) {
         .dead_letters_block = dead_letters_block()};
     round_reply reply;
     try {
-        reply = session_->exchange(request);
+        reply = session().exchange(request);
     } catch (error const& failure) {
         return storage_failed(failure.code(), failure.what());
     }
@@ -173,7 +173,7 @@ template <class Parts>
 void relay<Parts>::storage_answered() {
     contention_.succeed();
     if (!storage_breaker_.succeed()) return;
-    notify(parts_.observer, [] { return event::storage_back{}; });
+    tell([] { return event::storage_back{}; });
     tell_status({});
 }
 
@@ -185,7 +185,7 @@ void relay<Parts>::storage_failed(errc code, std::string const& reason) {
     }
     auto const wait = storage_breaker_.fail(now(), random_.random());
     tell_status(reason);
-    notify(parts_.observer, [&] { return event::storage_lost{code, reason, wait}; });
+    tell([&] { return event::storage_lost{code, reason, wait}; });
     forfeit();
 }
 
@@ -195,6 +195,7 @@ template <class Parts>
 void relay<Parts>::forfeit() {
     session_.reset();
     for (auto const& [partition, mine] : std::exchange(tenures_, {})) {
+        left_behind_[partition] = mine.deadline + publish_timeout();
         hand_.drop(partition, [&](slot at) {
             if (!hand_.is_published(at) && hand_.find(hand_.token(at)) != at) return;
             earlier_.remember({.id = hand_[at].id,
@@ -208,6 +209,7 @@ void relay<Parts>::forfeit() {
     suspects_due_ = false;
     next_seek_ = {};
     look();
+    tell_held();
 }
 
 template <class Parts>
@@ -215,7 +217,8 @@ void relay<Parts>::lose(partition_number partition) {
     hand_.drop(partition, [](slot) {});
     tenures_.erase(partition);
     seek_due_ = true;
-    notify(parts_.observer, [&] { return event::partition_lost{partition}; });
+    tell_held();
+    tell([&] { return event::partition_lost{partition}; });
 }
 
 /// After a turn others have theirs; after a pause, or without a broker, there is nothing to hold a
@@ -257,7 +260,7 @@ void relay<Parts>::release(bool all) {
     }
     if (endings.empty() || !session_) return;
     try {
-        session_->release(endings);
+        session().release(endings);
     } catch (error const& failure) {
         return storage_failed(failure.code(), failure.what());
     }
@@ -265,8 +268,9 @@ void relay<Parts>::release(bool all) {
     for (auto const& one : endings) {
         hand_.drop(one.partition, [](slot) {});
         tenures_.erase(one.partition);
-        notify(parts_.observer, [&] { return event::partition_released{one.partition}; });
+        tell([&] { return event::partition_released{one.partition}; });
     }
+    tell_held();
 }
 
 template <class Parts>
@@ -278,8 +282,8 @@ void relay<Parts>::purge() {
     next_purge_ = at + purge_interval;
     event::purged removed;
     try {
-        if (published) removed.published = parts_.storage.purge_published(*published, purge_batch);
-        if (dead) removed.dead = parts_.storage.purge_dead(*dead, purge_batch);
+        if (published) removed.published = storage().purge_published(*published, purge_batch);
+        if (dead) removed.dead = storage().purge_dead(*dead, purge_batch);
     } catch (error const& failure) {
         tell_status(failure.what());
         return;
@@ -289,19 +293,24 @@ void relay<Parts>::purge() {
     if (removed.published == purge_batch || removed.dead == purge_batch) {
         next_purge_ = at + purge_gap;
     }
-    notify(parts_.observer, [&] { return removed; });
+    tell([&] { return removed; });
 }
 
 template <class Parts>
 void relay<Parts>::report(monotonic_time began) {
-    if (done_.acquired + done_.released > 0 || !session_) {
-        line_.update([&](worker_status& status) { status.partitions = held(); });
-    }
+    auto const expired =
+        std::erase_if(left_behind_, [&](auto const& entry) { return entry.second <= began; });
+    if (expired > 0) tell_held();
     if (!done_.progress()) return;
-    notify(parts_.observer, [&] {
+    tell([&] {
         return event::round_finished{done_.read, done_.sent, done_.accepted, done_.settled,
                                      now() - began};
     });
+}
+
+template <class Parts>
+void relay<Parts>::tell_held() {
+    line_.update([&](worker_status& status) { status.partitions = held(); });
 }
 
 template <class Parts>

@@ -92,20 +92,20 @@ public:
         auto& shared = *engine_;
         auto const& clock = shared.of->clock;
         auto const deadline = clock.now() + limit;
-        if (!shared.stopping.exchange(true) && !thread_.joinable()) {
-            shared.finish(deadline);
-            return {shared.relay_part.held()};
-        }
         // The rest of the time is for the last releases themselves.
-        shared.release_by = clock.now() + limit - limit / 4;
-        shared.line.signal.notify();
-        if (!thread_.joinable()) return {};
-        while (!shared.ended && clock.now() < deadline) clock.wait(shared.end, deadline, -1);
-        if (shared.ended) {
-            thread_.join();
-        } else {
-            shared.abandoned = true;
-            thread_.detach();
+        shared.release_by = deadline - limit / 4;
+        bool const first = !shared.stopping.exchange(true);
+        if (thread_.joinable()) {
+            shared.line.signal.notify();
+            while (!shared.ended && clock.now() < deadline) clock.wait(shared.end, deadline, -1);
+            if (shared.ended) {
+                thread_.join();
+            } else {
+                shared.line.cut();
+                thread_.detach();
+            }
+        } else if (first) {
+            shared.finish(deadline, !is_manual);
         }
         return {shared.line.status().partitions};
     }
@@ -133,20 +133,20 @@ private:
                 auto const did = relay_part.round();
                 if (!did.progress() && !stopping) wait(relay_part.wake_at());
             }
-            finish(release_by);
+            finish(release_by, true);
             ended = true;
             end.notify();
         }
-        /// Brings what is in hand to its end, and gives back the rest at `until`.
-        void finish(monotonic_time until) {
+        /// Brings what is in hand to its end, and gives back the rest at `until`; at once where
+        /// nothing but time could help and nobody else could move it.
+        void finish(monotonic_time until, bool may_wait) {
             relay_part.finish();
-            while (!abandoned && !relay_part.finished() && of->clock.now() < until) {
-                auto const did = relay_part.round();
-                if (!did.progress() && !relay_part.finished()) {
-                    wait(std::min(until, relay_part.wake_at()));
-                }
+            while (!line.is_cut() && !relay_part.finished() && of->clock.now() < until) {
+                if (relay_part.round().progress() || relay_part.finished()) continue;
+                if (!may_wait) break;
+                wait(std::min(until, relay_part.wake_at()));
             }
-            if (abandoned) return;
+            if (line.is_cut()) return;
             relay_part.release_all();
             line.update([&](worker_status& status) { status.partitions = relay_part.held(); });
             notify(of->observer, [&] {
@@ -164,7 +164,6 @@ private:
         wakeup end{};
         std::atomic<bool> stopping{false};
         std::atomic<bool> ended{false};
-        std::atomic<bool> abandoned{false};
         std::atomic<monotonic_time> release_by{monotonic_time{}};
     };
 

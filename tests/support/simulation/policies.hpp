@@ -80,6 +80,7 @@ public:
         void fail_if(bool fails, outbox::errc code, char const* what) {
             if (!fails) return;
             if (*what != 0) ++of_->hits[what];
+            if (code != outbox::errc::contention) of_->storage_failed(life_);
             throw outbox::error{code, what};
         }
         void maybe_stall() {

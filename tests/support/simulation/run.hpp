@@ -146,6 +146,7 @@ private:
         for (auto& one : workers_) {
             bool const stopped = one->stopping && one->engine.finished();
             if (!stopped && !world_.is_dead(one->life)) continue;
+            if (stopped) world_.stopped(one->life);
             world_.kill(one->life, "stopped");
             one = hire();
         }

@@ -144,6 +144,16 @@ public:
         dead_[static_cast<std::size_t>(life)] = true;
         ++hits[why];
     }
+    /// It ended by itself: what it held is free, unless its storage failed it.
+    void stopped(int life) {
+        if (is_dead(life) || failed_.contains(life)) return;
+        for (auto const& [partition, owned] : leases) {
+            require(owned.life != life || owned.until <= clock.now(), "G9: a lease was left");
+        }
+    }
+    void storage_failed(int life) {
+        failed_.insert(life);
+    }
     [[nodiscard]] bool is_dead(int life) const {
         return dead_[static_cast<std::size_t>(life)];
     }
@@ -213,6 +223,7 @@ private:
 
     std::multimap<monotonic_time, std::function<void()>> events_{};
     std::vector<bool> dead_{};
+    std::set<int> failed_{};  ///< lives that lost a session
     bool stalled_{false};
 };
 
