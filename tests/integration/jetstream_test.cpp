@@ -166,14 +166,14 @@ TEST_CASE("a server that hangs stops neither sending nor leaving") {
     with_stream at;
     {
         support::publishing to{orders(at.server.url()), std::chrono::milliseconds{400}};
-        at.server.send(SIGSTOP);
+        at.server.hang();
         for (int i = 0; i < 200; ++i) to.add("order.created", std::string(100'000, 'x'));
         to.send_all();
         std::vector<outbox::receipt> arrived;
         to.channel().collect(arrived);
         CHECK(arrived.empty());
     }
-    at.server.send(SIGCONT);
+    at.server.resume();
 }
 
 TEST_CASE("a stream that would break the guarantees is refused with what to change") {

@@ -82,9 +82,9 @@ TEST_CASE("core NATS does not wait for ever on a server that hangs") {
     support::nats_server const server;
     support::publishing to{outbox::nats_broker{{.url = server.url()}},
                            std::chrono::milliseconds{400}};
-    server.send(SIGSTOP);
+    server.hang();
     static_cast<void>(to.publish("order.created", "x"));
     CHECK(to.receipts.empty());
     CHECK_FALSE(to.channel().usable());
-    server.send(SIGCONT);
+    server.resume();
 }

@@ -51,8 +51,14 @@ public:
     void stop() {
         process_.stop(SIGTERM);
     }
-    void send(int signal) const {
-        process_.send(signal);
+    /// Accepts bytes as long as the kernel does, and answers nothing. Back when it has stopped.
+    void hang() const {
+        process_.send(SIGSTOP);
+        int status = 0;
+        ::waitpid(process_.id(), &status, WUNTRACED);
+    }
+    void resume() const {
+        process_.send(SIGCONT);
     }
 
 private:

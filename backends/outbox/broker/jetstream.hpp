@@ -40,8 +40,10 @@ struct jetstream_stream {
 struct jetstream_options {
     nats_connection_options connection{};
     /// The streams that messages may go to. An acknowledgement from any other one is none, and a
-    /// topic that none of them takes is its message's own fault. Empty: any stream of the account;
-    /// then nobody can tell a wrong topic from a stream that is missing, and both wait.
+    /// topic that none of them takes is its message's own fault. Empty: all streams that the server
+    /// lists; then a topic that none of them takes may also wait for a stream that is missing, and
+    /// a stream with a flaw stops the messages that go there instead of the worker. (Where the user
+    /// may not list streams, an acknowledgement by any stream counts.)
     std::vector<std::string> streams{};
     /// Created at the first connection when absent; belongs to `streams` without being named there.
     std::optional<jetstream_stream> create_stream{};

@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
-#include <map>
+#include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -12,27 +13,52 @@
 
 namespace outbox {
 
-struct nats_broker::channel::state {
-    std::shared_ptr<nats_rules::link> link{};
-    std::int64_t flush_milliseconds{1};
-    std::vector<receipt> receipts{};
+/// What the channels of one broker share.
+struct nats_broker::shared {
+    nats_connection_options options{};
+    std::mutex mutex{};
+    std::set<std::string, std::less<>> denied{};  ///< topics that the server once denied
 
-    /// Publishes messages of one topic and waits until the server has read them.
-    void hand_over(std::string const& topic, std::vector<dispatch> const& messages);
+    static constexpr std::size_t most_denied = 1'000;
+
+    bool was_denied(std::string_view topic) {
+        std::lock_guard const lock{mutex};
+        return denied.contains(topic);
+    }
+    void note_denied(std::string_view topic) {
+        std::lock_guard const lock{mutex};
+        if (denied.size() >= most_denied) denied.clear();
+        denied.emplace(topic);
+    }
 };
 
-nats_broker::nats_broker(nats_connection_options options)
-    : options_{std::make_shared<nats_connection_options const>(std::move(options))} {
-    nats_rules::check(*options_);
+struct nats_broker::channel::state {
+    nats_rules::link link;
+    std::shared_ptr<shared> broker;
+    std::int64_t flush_milliseconds;
+    std::vector<receipt> receipts{};
+
+    state(std::shared_ptr<shared> of, channel_setup const& setup)
+        : link{of->options, setup}, broker{std::move(of)}, flush_milliseconds{[&] {
+              using std::chrono::milliseconds;
+              auto const whole = std::chrono::duration_cast<milliseconds>(setup.publish_timeout);
+              return std::max<std::int64_t>(whole.count() / 4, 1);
+          }()} {}
+
+    /// Publishes the messages and waits until the server has read them.
+    void hand_over(std::vector<dispatch> const& messages);
+    /// Those that were written; false when it is unknown what of them went out.
+    [[nodiscard]] bool write(std::vector<dispatch> const& messages, std::vector<dispatch>& written);
+    [[nodiscard]] std::vector<nats_rules::denial> denied();
+};
+
+nats_broker::nats_broker(nats_connection_options options) : shared_{std::make_shared<shared>()} {
+    nats_rules::check(options);
+    shared_->options = std::move(options);
 }
 
 nats_broker::channel nats_broker::connect(channel_setup const& setup) {
-    auto made = std::make_unique<channel::state>();
-    made->link = nats_rules::link::open(*options_, setup.signal, setup.publish_timeout);
-    made->flush_milliseconds = std::max<std::int64_t>(
-        std::chrono::duration_cast<std::chrono::milliseconds>(setup.publish_timeout).count() / 2,
-        1);
-    return channel{std::move(made)};
+    return channel{std::make_unique<channel::state>(shared_, setup)};
 }
 
 nats_broker::channel::channel(std::unique_ptr<state> made) : state_{std::move(made)} {}
@@ -41,51 +67,69 @@ nats_broker::channel& nats_broker::channel::operator=(channel&&) noexcept = defa
 nats_broker::channel::~channel() = default;
 
 void nats_broker::channel::send(std::span<dispatch const> messages) {
-    // By topic, since the server tells of a denied one only by an error that names it. No two
-    // messages of a batch have an order between them.
-    std::map<std::string, std::vector<dispatch>> by_topic;
-    for (auto const& one : messages) by_topic[std::string{one.message->topic}].push_back(one);
-    for (auto const& [topic, of_topic] : by_topic) {
-        if (!state_->link->usable()) return;
-        state_->hand_over(topic, of_topic);
+    std::vector<dispatch> trusted;
+    std::vector<dispatch> doubtful;
+    for (auto const& one : messages) {
+        bool const denied = state_->broker->was_denied(one.message->topic);
+        (denied ? doubtful : trusted).push_back(one);
     }
+    state_->hand_over(trusted);
+    state_->hand_over(doubtful);
 }
 
-void nats_broker::channel::state::hand_over(std::string const& topic,
-                                            std::vector<dispatch> const& messages) {
-    std::vector<attempt_token> written;
-    for (auto const& one : messages) {
-        auto const message = nats_rules::make_message(*one.message, {}, {});
-        auto const status =
-            message ? natsConnection_PublishMsg(link->handle(), message.get()) : NATS_NO_MEMORY;
-        if (status == NATS_MAX_PAYLOAD) {
-            receipts.push_back({one.token, outcome::refused, "larger than the server takes"});
-        } else if (status == NATS_NO_MEMORY) {
-            receipts.push_back({one.token, outcome::unavailable, "out of memory"});
-        } else if (status != NATS_OK) {
-            return link->break_off();
-        } else {
-            written.push_back(one.token);
-        }
-    }
+void nats_broker::channel::state::hand_over(std::vector<dispatch> const& messages) {
+    std::vector<dispatch> written;
+    if (!link.usable() || messages.empty()) return;
+    if (!write(messages, written)) return link.heard().break_off();
     if (written.empty()) return;
     // On the same connection: a link never reconnects, so an answer can only come from the server
-    // that read these bytes.
-    if (natsConnection_FlushTimeout(link->handle(), flush_milliseconds) != NATS_OK ||
-        !link->usable()) {
-        return link->break_off();
+    // that read these bytes, and what it denied of them it said before it answered.
+    bool const answered =
+        natsConnection_FlushTimeout(link.handle(), flush_milliseconds) == NATS_OK &&
+        link.usable() && !link.write_failed();
+    if (!answered) return link.heard().break_off();
+    bool const complained = !link.denied_text().empty();
+    auto const refusals = denied();
+    for (auto const& one : written) {
+        auto const& topic = one.message->topic;
+        if (std::ranges::any_of(refusals, [&](auto const& known) { return known.means(topic); })) {
+            broker->note_denied(topic);
+            receipts.push_back({one.token, outcome::unroutable, "the server denies this topic"});
+        } else if (!complained) {
+            receipts.push_back({one.token, outcome::accepted, {}});
+        }
     }
-    char const* text = nullptr;
-    natsConnection_GetLastError(link->handle(), &text);
-    bool const denied = nats_rules::denied_subject(text == nullptr ? "" : text) == topic;
-    for (auto const token : written) {
-        receipts.push_back(denied
-                               ? receipt{token, outcome::unroutable, "the server denies this topic"}
-                               : receipt{token, outcome::accepted, {}});
+    // The library keeps its last error, and may have forgotten an earlier one of this batch: only a
+    // new connection tells about the others.
+    if (complained) link.heard().break_off();
+}
+
+bool nats_broker::channel::state::write(std::vector<dispatch> const& messages,
+                                        std::vector<dispatch>& written) {
+    for (auto const& one : messages) {
+        nats_rules::owned_message message;
+        auto status = nats_rules::make_message(message, *one.message, {}, {});
+        if (status == NATS_OK) {
+            status = natsConnection_PublishMsg(link.handle(), message.get());
+            if (status != NATS_OK && status != NATS_MAX_PAYLOAD) return false;
+        }
+        if (status == NATS_OK) {
+            written.push_back(one);
+        } else {
+            receipts.push_back(nats_rules::not_sent(one.token, status));
+        }
     }
-    // The library keeps its last error: only a new connection tells whether the topic is still
-    // denied.
-    if (denied) link->break_off();
+    return true;
+}
+
+/// What the server denied on this connection: the last topic for certain, earlier ones if their
+/// callback has run by now.
+std::vector<nats_rules::denial> nats_broker::channel::state::denied() {
+    std::vector<nats_rules::reply> none;
+    std::vector<nats_rules::denial> heard;
+    link.heard().take(none, heard);
+    if (auto last = nats_rules::read_denial(link.denied_text())) heard.push_back(std::move(last));
+    return heard;
 }
 
 void nats_broker::channel::collect(std::vector<receipt>& arrived) {
@@ -94,7 +138,7 @@ void nats_broker::channel::collect(std::vector<receipt>& arrived) {
 }
 
 bool nats_broker::channel::usable() const {
-    return state_->link->usable();
+    return state_->link.usable();
 }
 
 }  // namespace outbox

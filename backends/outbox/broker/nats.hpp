@@ -37,11 +37,14 @@ public:
     [[nodiscard]] channel connect(channel_setup const& setup);
 
 private:
-    std::shared_ptr<nats_connection_options const> options_;
+    struct shared;
+    std::shared_ptr<shared> shared_;
 };
 
 /// `send` waits for the server to have read the batch, at most a publish timeout: core NATS has no
-/// other sign of life.
+/// other sign of life. When the server denies a topic it says so without saying which messages it
+/// dropped: those of that topic are unroutable, others of the same batch unknown; from then on
+/// messages of that topic go last, behind a sign of life for the others.
 class nats_broker::channel {
 public:
     channel(channel&&) noexcept;

@@ -29,7 +29,8 @@ struct nats_tls_options {
 
 /// At most one way to authenticate: user and password, token, credentials file, nkey.
 struct nats_connection_options {
-    /// One server or several, separated by commas: `nats://host:port`.
+    /// One server or several, separated by commas: `nats://host:port`, `tls://host:port`. They are
+    /// tried in this order.
     std::string url{"nats://127.0.0.1:4222"};
     /// Shown by the server's monitoring.
     std::string name{"outbox"};
@@ -40,16 +41,20 @@ struct nats_connection_options {
     std::string nkey{};            ///< the public key
     std::string nkey_seed_file{};  ///< the file with the seed that belongs to it
     nats_tls_options tls{};
-    std::chrono::milliseconds connect_timeout{2'000};
+    std::chrono::milliseconds connect_timeout{2'000};  ///< for each server
 };
 
 namespace nats_rules {
 
-/// Throws `invalid_option`, naming the field and never its value.
+/// Throws `invalid_option`, naming the field and never its value; also for a file that cannot be
+/// read.
 void check(nats_connection_options const& options);
 
 /// The servers of `url`, one each.
 [[nodiscard]] std::vector<std::string> servers_of(std::string_view url);
+
+/// The host of one server's address.
+[[nodiscard]] std::string host_of(std::string_view server);
 
 /// The same address without user, password or token.
 [[nodiscard]] std::string without_secrets(std::string_view url);

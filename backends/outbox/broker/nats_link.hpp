@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// One incarnation of a connection to NATS, and what its callbacks heard. There is no silent
-// reconnect: a link that broke stays broken, and whoever needs a new one makes a new one. Callbacks
-// run on the client library's threads and may come late; they find the link by number, so none of
-// them ever touches one that is gone.
+// One incarnation of a connection to NATS. There is no silent reconnect: a link that broke stays
+// broken, and whoever needs a new one makes a new one. What its callbacks hear lies in a mailbox
+// that they find by number, so that a late one never touches what is gone.
 #pragma once
 
 #include <nats/nats.h>
@@ -17,7 +16,9 @@
 #include <vector>
 
 #include "outbox/broker/nats_connection.hpp"
+#include "outbox/broker/nats_denial.hpp"
 #include "outbox/clock.hpp"
+#include "outbox/concepts.hpp"
 #include "outbox/settlement.hpp"
 #include "outbox/wakeup.hpp"
 
@@ -42,11 +43,36 @@ struct reply {
     std::string text{};
 };
 
+/// What the callbacks of one connection heard and its channel has not taken yet. Callbacks run on
+/// the client library's threads, also while the link is being destroyed and after that.
+class mailbox {
+public:
+    explicit mailbox(wakeup& signal) : signal_{&signal} {}
+
+    void put(reply heard);
+    void put(denial heard);
+    void break_off();
+    /// From now on nobody is woken: the signal may be gone.
+    void close();
+
+    [[nodiscard]] bool broken() const {
+        return broken_;
+    }
+    /// Moves what was heard so far into the two, which are empty.
+    void take(std::vector<reply>& replies, std::vector<denial>& denied);
+
+private:
+    std::mutex mutex_{};
+    wakeup* signal_;  ///< null once closed
+    std::atomic<bool> broken_{false};
+    std::vector<reply> replies_{};
+    std::vector<denial> denied_{};
+};
+
 class link {
 public:
     /// Throws `unavailable`: no server, wrong credentials, certificate not trusted.
-    static std::shared_ptr<link> open(nats_connection_options const& options, wakeup& signal,
-                                      duration write_limit);
+    link(nats_connection_options const& options, channel_setup const& setup);
     ~link();
     link(link const&) = delete;
     link& operator=(link const&) = delete;
@@ -55,47 +81,44 @@ public:
         return connection_;
     }
     [[nodiscard]] bool usable() const {
-        return !broken_;
+        return !heard_->broken();
     }
-    void break_off();
+    [[nodiscard]] mailbox& heard() const {
+        return *heard_;
+    }
+    /// Why nothing more may be written, if so: an earlier write that failed half-way on a thread of
+    /// the library would garble what follows.
+    [[nodiscard]] bool write_failed() const;
 
-    /// From now on hears what arrives on `inbox.<token>`. Throws `unavailable`.
-    void listen(std::string const& inbox);
+    /// From now on hears what arrives on the inbox's subjects. Throws `unsafe_setup` when the user
+    /// may not subscribe to it.
+    void listen(std::string const& inbox, std::chrono::milliseconds limit);
 
-    /// Moves what was heard so far: replies, and subjects that may not be published to.
-    void take(std::vector<reply>& replies, std::vector<std::string>& denied);
+    /// What the server complained of last, if it was a lack of permission: never a secret.
+    [[nodiscard]] std::string denied_text() const;
 
 private:
-    explicit link(wakeup& signal);
-    static void on_end(natsConnection* connection, void* number);
-    static void on_error(natsConnection* connection, natsSubscription* subscription,
-                         natsStatus status, void* number);
-    static void on_reply(natsConnection* connection, natsSubscription* subscription,
-                         natsMsg* message, void* number);
-    static std::shared_ptr<link> find(void* number);
-    [[nodiscard]] void* number() const {
-        return reinterpret_cast<void*>(number_);  // NOLINT: an id that travels as a pointer
+    [[nodiscard]] void* closure() const {
+        return reinterpret_cast<void*>(number_);  // NOLINT: a number that travels as a pointer
     }
+    natsStatus connect(nats_connection_options const& options, std::string const& server,
+                       duration write_limit);
 
+    std::shared_ptr<mailbox> heard_;
     std::uintptr_t number_;
-    wakeup& signal_;
     natsConnection* connection_{nullptr};
     natsSubscription* replies_{nullptr};
-    std::atomic<bool> broken_{false};
-    std::mutex mutex_{};
-    std::vector<reply> heard_{};
-    std::vector<std::string> denied_{};
 };
 
 /// `text` of the library for a status, never an address.
 [[nodiscard]] std::string text_of(natsStatus status);
 
-/// The subject in quotes of "Permissions Violation for Publish to …"; empty when it is none.
-[[nodiscard]] std::string denied_subject(std::string_view error_text);
+/// Makes a message with the record's headers, the stable id for consumers and, if given, the id for
+/// duplicate detection.
+natsStatus make_message(owned_message& made, record const& of, std::string const& reply_to,
+                        std::string const& duplicate_id);
 
-/// A message with the record's headers, the stable id for consumers and, if given, the id for
-/// duplicate detection. Empty when the library has no memory.
-[[nodiscard]] owned_message make_message(record const& of, std::string const& reply_to,
-                                         std::string const& duplicate_id);
+/// The receipt of a message that never left: the library would not make or take it.
+[[nodiscard]] receipt not_sent(attempt_token token, natsStatus why);
 
 }  // namespace outbox::nats_rules
