@@ -122,6 +122,23 @@ TEST_CASE("a record that is read alone is on record before its payload is read")
     CHECK(at.sql("select state, deaths from outbox where sequence = 1") == "1 1");
 }
 
+TEST_CASE("a record that was settled is not accused, should its worker die later") {
+    for (auto const what : {fate::retry, fate::follow}) {
+        sqlite_case at;
+        at.put(1);
+        auto session = at.owner();
+        REQUIRE(session.exchange({.read = support::only, .records = 1, .bytes = 1, .alone = true})
+                    .read.records.size() == 1);
+        support::settle(session, {{.sequence = 1, .what = what}});
+        expire(at);
+        auto next = at.worker(2);
+        auto const taken = next.acquire(everything);
+        REQUIRE(taken.tenures.size() == 1);
+        CHECK_FALSE(taken.tenures[0].accused);
+        CHECK(at.sql("select deaths from outbox") == "0");
+    }
+}
+
 TEST_CASE("an overtaken worker's settlement changes nothing") {
     sqlite_case at;
     at.put(1);
