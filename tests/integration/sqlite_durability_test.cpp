@@ -21,12 +21,12 @@ int syncs_of(Call&& call) {
 
 }  // namespace
 
-extern "C" int fsync(int descriptor) {
+extern "C" int fsync(int descriptor) {  // NOLINT: the name of libc is reserved
     ++syncs;
     return static_cast<int>(syscall(SYS_fsync, descriptor));
 }
 
-extern "C" int fdatasync(int descriptor) {
+extern "C" int fdatasync(int descriptor) {  // NOLINT: the name of libc is reserved
     ++syncs;
     return static_cast<int>(syscall(SYS_fdatasync, descriptor));
 }
