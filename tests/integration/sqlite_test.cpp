@@ -180,7 +180,9 @@ TEST_CASE("begin takes the write lock, and says when another has it") {
     sqlite_case at;
     support::sqlite_handle other{at.path};
     at.storage.begin(at.sql.handle());
-    CHECK(refusal([&] { at.storage.begin(other.handle()); }).code() == errc::contention);
+    auto const failure = refusal([&] { at.storage.begin(other.handle()); });
+    CHECK(failure.code() == errc::contention);
+    CHECK(std::string{failure.what()}.find("busy timeout") != std::string::npos);
     CHECK(refusal([&] { at.storage.begin(at.sql.handle()); }).code() == errc::no_transaction);
     at.storage.rollback(at.sql.handle());
     CHECK_NOTHROW(at.storage.begin(other.handle()));

@@ -90,7 +90,14 @@ void append_all(sqlite3* on, table_name const& table, std::span<draft const> dra
 
 void sqlite_storage::begin(transaction on) {
     if (is_open(on.handle())) throw error{errc::no_transaction, "a transaction is open already"};
-    sqlite::execute(on.handle(), "begin immediate");
+    try {
+        sqlite::execute(on.handle(), "begin immediate");
+    } catch (error const& failure) {
+        if (failure.code() != errc::contention) throw;
+        throw error{errc::contention,
+                    "another connection is writing; give this one a busy timeout, so that it waits "
+                    "for its turn"};
+    }
 }
 
 void sqlite_storage::commit(transaction on) {
