@@ -26,6 +26,7 @@ BANNED = re.compile(
 # Spelt in two halves, so that this file keeps its own rules.
 MARKS = re.compile(r"\b(?:TO" "DO|FIX" "ME|XX" r"X)\b")
 VIEWS = re.compile(r"\bstd::(?:ranges::)?vi" r"ews\b")
+TEST_NAME = re.compile(r'\bTEST_CASE\(\s*"([^"\n]+)"')
 MACHINE = re.compile(r"(?<![\w./])/(?:wo" "rk|ro" r"ot)/")
 
 
@@ -234,6 +235,24 @@ def the_code_in_the_readme_is_compiled_code(tree):
             yield f"{where}: differs from {path}, which is what gets compiled"
 
 
+def tests_named(text):
+    """List items of the form - `NAME` ([path](link)): line, name, path, link."""
+    text = re.sub(r"(?ms)^```.*?^```", lambda found: "\n" * found[0].count("\n"), text)
+    for found in re.finditer(r"(?m)^ *- `([^`\n]+)`\s+\(\[([^\]]+)\]\(([^)\s]+)\)\)", text):
+        yield text.count("\n", 0, found.start()) + 1, found[1], found[2], found[3]
+
+
+def every_test_named_in_the_docs_exists(tree):
+    for name, text in tree.named(".md", under=("docs/", "README.md")):
+        for number, test, path, link in tests_named(text):
+            place = ((tree.root / name).parent / link).resolve()
+            source = tree.files.get(path)
+            if source is None or place != tree.root / path:
+                yield f"{name}:{number}: {path}: there is no such file, or the link leads elsewhere"
+            elif test not in re.findall(TEST_NAME, without_comments(source)):
+                yield f'{name}:{number}: {path} has no test "{test}"'
+
+
 RULES = [
     no_line_is_longer_than_the_width,
     every_file_begins_with_its_licence,
@@ -246,6 +265,7 @@ RULES = [
     no_paths_of_one_machine,
     no_link_is_dead,
     the_code_in_the_readme_is_compiled_code,
+    every_test_named_in_the_docs_exists,
 ]
 
 

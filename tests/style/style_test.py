@@ -123,6 +123,27 @@ class StyleTest(unittest.TestCase):
         gone = "<!-- example: tests/gone.cpp -->\n```cpp\nint x;\n```\n"
         self.refuses(rule, {"README.md": gone}, "no such file")
 
+    def test_a_test_that_the_docs_name_and_nobody_wrote_is_found(self):
+        rule = style.every_test_named_in_the_docs_exists
+        test = CPP + 'TEST_CASE("a letter arrives") {}\nTEST_CASE(\n    "it is read") {}\n'
+        path = "tests/unit/letter_test.cpp"
+
+        def docs(name, shown=path, link="../" + path, between=" "):
+            page = f"# A\n\nShown by:\n\n- `{name}`{between}([{shown}]({link}))\n"
+            return {path: test, "docs/a.md": page}
+
+        for name in ("a letter arrives", "it is read"):
+            self.assertEqual(self.problems(docs(name), rule), [])
+            self.assertEqual(self.problems(docs(name, between="\n  "), rule), [])
+        self.refuses(rule, docs("a letter arrive"), "docs/a.md:5", "no test")
+        self.refuses(rule, docs("a letter", between="\n  "), "docs/a.md:5", "no test")
+        self.refuses(rule, docs("it is read", "tests/gone.cpp"), "no such file")
+        self.refuses(rule, docs("it is read", link="../tests/gone.cpp"), "leads elsewhere")
+        commented = {**docs("a letter arrives"), path: CPP + '// TEST_CASE("a letter arrives")\n'}
+        self.refuses(rule, commented, "no test")
+        readme = f"- `a letter` ([{path}]({path}))\n"
+        self.refuses(rule, {path: test, "README.md": readme}, "README.md:1")
+
     def test_build_folders_are_not_read(self):
         strangers = {
             "build/a.cpp": "int x;\n",
