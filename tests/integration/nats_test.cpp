@@ -88,3 +88,50 @@ TEST_CASE("core NATS does not wait for ever on a server that hangs") {
     CHECK_FALSE(to.channel().usable());
     server.resume();
 }
+
+TEST_CASE("core NATS keeps the order of sending over all topics of a batch") {
+    support::nats_server const server;
+    support::nats_client client{server.url()};
+    listener const hears{client, "order.*"};
+    support::publishing to{outbox::nats_broker{{.url = server.url()}}};
+    for (auto const* topic : {"order.z", "order.a", "order.m", "order.a"}) to.add(topic, topic);
+    to.send_all();
+    to.wait_for(4);
+    CHECK(to.receipts.size() == 4);
+    for (auto const* topic : {"order.z", "order.a", "order.m", "order.a"}) {
+        CHECK(hears.next().subject == topic);
+    }
+}
+
+TEST_CASE("a topic that core NATS denies costs the others of its batch one copy, and no second") {
+    support::nats_server const server{
+        "authorization { users = [{user: all, password: a}, {user: some, password: b, "
+        "permissions: {publish: \"order.>\"}}] }"};
+    auto const port = std::to_string(server.port());
+    support::nats_client client{"nats://all:a@127.0.0.1:" + port};
+    listener const hears{client, ">"};
+    outbox::nats_broker const broker{{.url = "nats://some:b@127.0.0.1:" + port}};
+    auto const send = [&](auto& to) {
+        for (auto const* topic : {"bill.one", "order.a", "bill.two", "order.b"}) {
+            to.add(topic, topic);
+        }
+        to.send_all();
+        to.wait_for(4);
+        CHECK_FALSE(to.channel().usable());
+        int accepted = 0;
+        for (auto const& [token, receipt] : to.receipts) {
+            if (token % 2 == 1) CHECK(receipt.what == outcome::unroutable);
+            accepted += receipt.what == outcome::accepted ? 1 : 0;
+        }
+        CHECK(to.receipts.contains(3));  // the last denial is always known
+        return accepted;
+    };
+    // The first time nobody knows which of them the server took; then the doubtful ones go last.
+    support::publishing first{broker};
+    CHECK(send(first) == 0);
+    support::publishing again{broker};
+    auto const known = first.receipts.contains(1);
+    CHECK(send(again) == (known ? 2 : 0));
+    support::publishing third{broker};
+    CHECK(send(third) == 2);
+}

@@ -7,6 +7,7 @@
 #include <nats/nats.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <memory>
@@ -127,7 +128,7 @@ public:
         jsStreamInfo* info = nullptr;
         jsErrCode code{};
         require(js_GetStreamInfo(&info, context_, stream.c_str(), nullptr, &code), "stream info");
-        auto const first = info->State.FirstSeq;
+        auto const first = std::max<std::uint64_t>(info->State.FirstSeq, 1);
         auto const last = info->State.LastSeq;
         jsStreamInfo_Destroy(info);
         std::vector<stored_message> all;

@@ -24,7 +24,9 @@ std::string quoted(std::string_view stream) {
 [[noreturn]] void fail(link const& server, std::string const& what, natsStatus status,
                        jsErrCode code) {
     auto why = text_of(status);
-    if (status == NATS_NO_RESPONDERS) why = "JetStream is not enabled for this account";
+    if (status == NATS_NO_RESPONDERS || code == JSNotEnabledErr ||
+        code == JSNotEnabledForAccountErr)
+        why = "JetStream is not enabled for this account";
     if (code != 0) why += " (" + std::to_string(code) + ")";
     if (auto const denied = server.denied_text(); !denied.empty()) why += "; " + denied;
     throw error{errc::unavailable, what + ": " + why};

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+//
+// Who may connect to NATS, and what they may do there: passwords, tokens, keys, certificates,
+// permissions.
+#include <algorithm>
+
+#include "outbox/broker/jetstream.hpp"
+#include "support/catch.hpp"
+#include "support/nats_server.hpp"
+#include "support/publishing.hpp"
+
+namespace {
+
+using outbox::outcome;
+
+}  // namespace
+
+TEST_CASE(
+    "who may not publish to a topic learns so, and who may not connect at all leaks nothing") {
+    support::nats_server const server{R"(
+        authorization { users = [
+            {user: all, password: secret-all}
+            {user: some, password: secret-some,
+             permissions: {publish: ["order.>", "$JS.API.>"], subscribe: ["_INBOX.>"]}}
+        ] })"};
+    auto const url = "nats://all:secret-all@127.0.0.1:" + std::to_string(server.port());
+    support::nats_client client{url};
+    client.add_stream("ORDERS", {"order.>", "bill.>"});
+    support::publishing to{outbox::jetstream_broker{
+        {.connection = {.url = server.url(), .user = "some", .password = "secret-some"},
+         .streams = {"ORDERS"}}}};
+    CHECK(to.publish("order.created", "x").what == outcome::accepted);
+    CHECK(to.publish("bill.created", "x").what == outcome::unroutable);
+    CHECK(to.publish("order.created", "y").what == outcome::accepted);
+    try {
+        support::publishing const wrong{
+            outbox::jetstream_broker{{.connection = {.url = "nats://some:secret-wrong@127.0.0.1:" +
+                                                            std::to_string(server.port())}}}};
+        FAIL("connected with a wrong password");
+    } catch (outbox::error const& denied) {
+        CHECK(denied.code() == outbox::errc::unavailable);
+        CHECK(std::string{denied.what()}.find("secret") == std::string::npos);
+        CHECK(std::string{denied.what()}.find("127.0.0.1") != std::string::npos);
+    }
+}
+
+TEST_CASE("a token and an nkey open the door, too") {
+    support::nats_server const server{"authorization { token: \"secret-token\" }"};
+    support::nats_client client{"nats://secret-token@127.0.0.1:" + std::to_string(server.port())};
+    client.add_stream("ORDERS", {"order.>"});
+    support::publishing to{outbox::jetstream_broker{
+        {.connection = {.url = server.url(), .token = "secret-token"}, .streams = {"ORDERS"}}}};
+    CHECK(to.publish("order.created", "x").what == outcome::accepted);
+
+    // The pair that the documentation of NATS shows.
+    support::nats_server const keyed{
+        "authorization { users = [{nkey: "
+        "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4}] }"};
+    support::temporary_folder const folder;
+    auto const seed_file = (folder.path() / "seed").string();
+    std::ofstream{seed_file} << "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n";
+    support::publishing by_key{outbox::jetstream_broker{
+        {.connection = {.url = keyed.url(),
+                        .nkey = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4",
+                        .nkey_seed_file = seed_file},
+         .create_stream = outbox::jetstream_stream{.name = "ORDERS", .subjects = {"order.>"}}}}};
+    CHECK(by_key.publish("order.created", "x").what == outcome::accepted);
+}
+
+TEST_CASE("TLS verifies the server by its authority and its name") {
+    support::temporary_folder const folder;
+    auto const path = [&](char const* name) { return (folder.path() / name).string(); };
+    auto const make = [&](std::string const& name) {
+        support::child_process openssl{
+            {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+             "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+             "subjectAltName=DNS:localhost", "-keyout", path((name + ".key").c_str()), "-out",
+             path((name + ".pem").c_str())},
+            path("openssl.log")};
+        REQUIRE(openssl.wait() == 0);
+    };
+    make("server");
+    make("stranger");
+    make("client");
+    support::nats_server const server{"tls { cert_file: \"" + path("server.pem") +
+                                      "\", key_file: \"" + path("server.key") + "\" }"};
+    auto const broker = [&](char const* authority, std::string name) {
+        return outbox::jetstream_broker{
+            {.connection = {.url = server.url(),
+                            .tls = {.ca_file = path(authority), .server_name = std::move(name)}},
+             .create_stream = outbox::jetstream_stream{.name = "ORDERS", .subjects = {"order.>"}}}};
+    };
+    support::publishing to{broker("server.pem", "localhost")};
+    CHECK(to.publish("order.created", "x").what == outcome::accepted);
+    CHECK_THROWS_AS(support::publishing{broker("stranger.pem", "localhost")}, outbox::error);
+    CHECK_THROWS_AS(support::publishing{broker("server.pem", "elsewhere")}, outbox::error);
+    // Without a name in the options it is the host of the address.
+    CHECK_THROWS_AS(support::publishing{broker("server.pem", "")}, outbox::error);
+
+    support::nats_server const strict{"tls { cert_file: \"" + path("server.pem") +
+                                      "\", key_file: \"" + path("server.key") + "\", ca_file: \"" +
+                                      path("client.pem") + "\", verify: true }"};
+    auto const known = [&](std::string const& name) {
+        return outbox::jetstream_broker{
+            {.connection = {.url = strict.url(),
+                            .tls = {.ca_file = path("server.pem"),
+                                    .certificate_file = path((name + ".pem").c_str()),
+                                    .key_file = path((name + ".key").c_str()),
+                                    .server_name = "localhost"}},
+             .create_stream = outbox::jetstream_stream{.name = "ORDERS", .subjects = {"order.>"}}}};
+    };
+    support::publishing with_certificate{known("client")};
+    CHECK(with_certificate.publish("order.created", "x").what == outcome::accepted);
+    CHECK_THROWS_AS(support::publishing{known("stranger")}, outbox::error);
+}
+
+TEST_CASE("each of several topics that are denied in one batch is told") {
+    support::nats_server const server{R"(
+        authorization { users = [
+            {user: all, password: a}
+            {user: some, password: b, permissions: {publish: ["order.>", "$JS.API.>"]}}
+        ] })"};
+    support::nats_client client{"nats://all:a@127.0.0.1:" + std::to_string(server.port())};
+    client.add_stream("ORDERS", {"order.>", "bill.>"});
+    support::publishing to{outbox::jetstream_broker{
+        {.connection = {.url = server.url(), .user = "some", .password = "b"}}}};
+    to.add("bill.one", "1");
+    to.add("order.created", "2");
+    to.add("bill.two", "3");
+    to.add("bill.\"quoted\\", "4");
+    to.add("bill." + std::string(400, 'x'), "5");
+    to.add("order.created", "6");
+    to.send_all();
+    to.wait_for(6);
+    REQUIRE(to.receipts.size() == 6);
+    for (outbox::attempt_token const denied : {1U, 3U, 4U, 5U}) {
+        CHECK(to.receipts.find(denied)->second.what == outcome::unroutable);
+    }
+    CHECK(to.receipts.find(2)->second.what == outcome::accepted);
+    CHECK(to.receipts.find(6)->second.what == outcome::accepted);
+    CHECK(to.channel().usable());
+}
+
+TEST_CASE("a user who may not hear receipts, or not ask for streams, learns what is missing") {
+    support::nats_server const server{R"(
+        authorization { users = [
+            {user: all, password: a}
+            {user: deaf, password: b, permissions: {subscribe: "other.>"}}
+            {user: dumb, password: c, permissions: {publish: "order.>"}}
+        ] })"};
+    support::nats_client client{"nats://all:a@127.0.0.1:" + std::to_string(server.port())};
+    client.add_stream("ORDERS", {"order.>"});
+    auto const broker = [&](char const* user, char const* password,
+                            std::vector<std::string> streams) {
+        return outbox::jetstream_broker{
+            {.connection = {.url = server.url(),
+                            .user = user,
+                            .password = password,
+                            .connect_timeout = std::chrono::milliseconds{300}},
+             .streams = std::move(streams)}};
+    };
+    auto const reason = [&](outbox::jetstream_broker with) {
+        try {
+            support::publishing const to{std::move(with)};
+        } catch (outbox::error const& refused) {
+            return std::string{refused.what()};
+        }
+        return std::string{"nothing was refused"};
+    };
+    CHECK(reason(broker("deaf", "b", {})) ==
+          "unsafe_setup: the user may not subscribe to _INBOX.>, where receipts arrive: allow it");
+    auto const asked = reason(broker("dumb", "c", {"ORDERS"}));
+    CHECK(asked.find("$JS.API.STREAM.INFO.ORDERS") != std::string::npos);
+    CHECK(asked.starts_with("unavailable: stream \"ORDERS\" cannot be looked up"));
+    // Without names nothing needs to be asked.
+    support::publishing to{broker("dumb", "c", {})};
+    CHECK(to.publish("order.created", "x").what == outcome::accepted);
+}
