@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+//
+// A service with an outbox of doubles: one storage and one broker, which several processes, each a
+// `shop`, may share.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "outbox/broker/memory.hpp"
+#include "outbox/outbox.hpp"
+#include "support/scripted_storage.hpp"
+
+namespace support {
+
+using namespace std::chrono_literals;
+
+/// What all processes share.
+struct market {
+    outbox::manual_clock clock{};
+    outbox::memory_storage storage{clock};
+    outbox::memory_broker broker{};
+
+    [[nodiscard]] std::string payloads() const {
+        std::string all;
+        for (auto const& one : broker.delivered()) all += one.payload;
+        return all;
+    }
+};
+
+template <class Observer = outbox::silent>
+struct shop {
+    using box_type = outbox::basic_outbox<scripted_storage, outbox::memory_broker,
+                                          outbox::manual_clock, outbox::soft_delete, Observer>;
+
+    market& all;
+    scripted_storage storage{all.storage};
+    box_type box;
+    outbox::memory_storage::connection connection{};
+
+    explicit shop(market& of, outbox::options const& settings = {}, Observer observer = {})
+        : all{of}, box{storage, all.broker, settings, all.clock, {}, std::move(observer)} {}
+
+    void place(std::string_view payload, std::string_view key = {}, std::string_view topic = "t") {
+        auto work = box.begin(connection);
+        box.create_message(work, topic, payload, {.key = key});
+        work.commit();
+    }
+    /// Rounds with the clock moving by `gap` between them.
+    template <class Worker>
+    void run(Worker& worker, int rounds, outbox::duration gap) {
+        for (int i = 0; i < rounds; ++i) {
+            worker.drain(0s);
+            all.clock.advance(gap);
+        }
+        worker.drain(0s);
+    }
+};
+
+}  // namespace support
