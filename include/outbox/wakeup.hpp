@@ -44,11 +44,12 @@ public:
         auto const seconds = std::chrono::duration_cast<std::chrono::seconds>(limit);
         timespec const timeout{seconds.count(), (limit - seconds).count()};
         ::ppoll(watched.data(), also < 0 ? 1 : 2, limit.count() < 0 ? nullptr : &timeout, nullptr);
-        // Cleared before it is drained: whoever notifies in between has changed its state already,
-        // and the waiter looks at that state after this call.
-        notified_.store(false);
+        // Drained before it is cleared: the other way round, a notification in between would be
+        // drained and still stand as given, and all later ones would be held back. Whoever notifies
+        // in between has changed its state already, and the waiter looks at that after this call.
         std::uint64_t count = 0;
         [[maybe_unused]] auto const drained = ::read(descriptor_, &count, sizeof count);
+        notified_.exchange(false);
     }
 
 private:

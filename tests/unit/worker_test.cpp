@@ -75,6 +75,32 @@ private:
 
 }  // namespace
 
+TEST_CASE("no notification is lost, however many come at once") {
+    outbox::wakeup signal;
+    std::atomic<int> asked{0};
+    std::atomic<int> answered{0};
+    constexpr int rounds = 20'000;
+    std::thread waiter{[&] {
+        while (answered < rounds) {
+            answered = asked.load();
+            if (answered < rounds) signal.wait(-1ns);
+        }
+    }};
+    std::thread noise{[&] {
+        while (answered < rounds) signal.notify();
+    }};
+    for (int round = 1; round <= rounds; ++round) {
+        asked = round;
+        signal.notify();
+        if (round % 100 == 0) {
+            while (answered < round) std::this_thread::yield();
+        }
+    }
+    waiter.join();
+    noise.join();
+    CHECK(answered == rounds);
+}
+
 TEST_CASE("a worker wakes at once when a unit of work commits, though no time passes") {
     market all;
     shop at{all, quick()};
