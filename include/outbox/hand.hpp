@@ -375,6 +375,8 @@ private:
     std::map<partition_number, std::int32_t> hot_{};
     std::vector<settlement> settlements_{};
     std::vector<slot> settled_slots_{};
+    std::vector<settlement> stored_{};  ///< empty but in `committed`, which reuses their memory
+    std::vector<slot> stored_slots_{};
     std::size_t used_{0};
     std::size_t in_flight_{0};
     std::size_t idle_lines_{0};

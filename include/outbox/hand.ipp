@@ -52,24 +52,24 @@ inline void hand::settle(slot at, settlement one) {
 }
 
 inline void hand::committed() {
-    for (std::size_t i = 0; i < settlements_.size(); ++i) {
-        auto const at = settled_slots_[i];
-        if (at != no_slot) {
-            auto& of = *slots_[at].of;
-            --of.dependents;
-            bool const resolves =
-                settlements_[i].what == fate::retry || settlements_[i].what == fate::bury;
-            if (resolves) {
-                of.uncommitted = false;
-                of.busy = false;
-            }
-            release(at);
-            advance(of);
-            forget_if_done(of);
+    // What lands makes its line advance, which may add settlements: those are not stored yet.
+    std::swap(settlements_, stored_);
+    std::swap(settled_slots_, stored_slots_);
+    for (std::size_t i = 0; i < stored_.size(); ++i) {
+        auto const at = stored_slots_[i];
+        if (at == no_slot) continue;
+        auto& of = *slots_[at].of;
+        --of.dependents;
+        if (stored_[i].what == fate::retry || stored_[i].what == fate::bury) {
+            of.uncommitted = false;
+            of.busy = false;
         }
+        release(at);
+        advance(of);
+        forget_if_done(of);
     }
-    settlements_.clear();
-    settled_slots_.clear();
+    stored_.clear();
+    stored_slots_.clear();
 }
 
 inline void hand::drained(std::string_view key) {

@@ -79,7 +79,7 @@ TEST_CASE("no notification is lost, however many come at once") {
     outbox::wakeup signal;
     std::atomic<int> asked{0};
     std::atomic<int> answered{0};
-    constexpr int rounds = 20'000;
+    constexpr int rounds = 100'000;
     std::thread waiter{[&] {
         while (answered < rounds) {
             answered = asked.load();
@@ -92,7 +92,7 @@ TEST_CASE("no notification is lost, however many come at once") {
     for (int round = 1; round <= rounds; ++round) {
         asked = round;
         signal.notify();
-        if (round % 100 == 0) {
+        if (round % 20 == 0) {
             while (answered < round) std::this_thread::yield();
         }
     }
