@@ -5,6 +5,7 @@
 #include <soci/soci.h>
 #include <soci/sqlite3/soci-sqlite3.h>
 
+#include <csignal>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -82,6 +83,7 @@ int run(std::string_view what) {
 }  // namespace demo
 
 int main(int count, char** arguments) {
+    std::signal(SIGINT, [](int) { demo::is_interrupted = 1; });
     try {
         return demo::run(count > 1 ? arguments[1] : "");
     } catch (std::exception const& failure) {

@@ -16,9 +16,12 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "demo_screen.hpp"
@@ -36,9 +39,16 @@ inline outbox::options brisk() {
             .lease_duration = std::chrono::milliseconds{1'000}};
 }
 
+/// Set by Ctrl-C: the demo then takes down what it started, and its files with it.
+inline volatile std::sig_atomic_t is_interrupted = 0;
+
+inline void end_if_interrupted() {
+    if (is_interrupted != 0) throw std::runtime_error{"interrupted"};
+}
+
 struct plan {
     int orders{4'000};
-    int customers{40};
+    int customers{37};
     double open_for{6.0};       ///< seconds over which the orders come in
     double kill_after{2.5};     ///< seconds; at work by then, and far from done
     double place_at_most{9.0};  ///< seconds, however slow the disk
@@ -136,93 +146,122 @@ void print(screen& out, verdict const& found, std::size_t rolled_back, Stage con
     out.say();
 }
 
+/// The show itself, scene by scene.
+template <class Stage>
+class performance {
+public:
+    performance(Stage& stage, plan const& wanted) : stage_{stage}, plan_{wanted} {}
+
+    /// Returns the exit status.
+    int run() {
+        out_.say("\n  " + out_.paint("The outbox, end to end", screen::ink::bold) + ": " +
+                 stage_.parts + "\n");
+        stage_.open() << "create table orders (number integer primary key, customer text not null, "
+                         "message text not null)";
+        start_workers();
+        auto sql = stage_.open();
+        auto box = stage_.make_box(outbox::silent{});
+        shop orders{sql, box, plan_.customers};
+        serve_customers(orders, box);
+        deliver_the_rest(orders, box);
+        bool const stopped = killed_ && survivor().end(SIGTERM);
+        out_.tell(stopped ? "nothing is left; the worker stops when it is asked to"
+                          : "the worker did not stop in order");
+
+        auto const found = judge(orders.committed_orders(), stage_.arrived());
+        print(out_, found, orders.rolled_back(), stage_);
+        bool const good = found.good() && stopped && found.committed == orders.committed();
+        out_.say("  " +
+                 (good ? out_.paint("Nothing lost, nothing invented, nothing out of order.",
+                                    screen::ink::good)
+                       : out_.paint("This must not happen.", screen::ink::bad)) +
+                 "\n");
+        return good ? 0 : 1;
+    }
+
+private:
+    void start_workers() {
+        workers_.reserve(2);
+        for (int i = 0; i < 2; ++i) {
+            workers_.emplace_back(
+                [this](auto observer) { return stage_.make_box(std::move(observer)); });
+        }
+        out_.tell("two worker processes start: " + std::to_string(workers_[0].id()) + " and " +
+                  std::to_string(workers_[1].id()));
+    }
+    template <class Shop, class Outbox>
+    void serve_customers(Shop& orders, Outbox& box) {
+        out_.tell("a shop places orders, each with its message in one transaction; some roll back");
+        auto const start = out_.seconds();
+        auto const goal = static_cast<std::size_t>(plan_.orders) * 9 / 10;
+        for (int i = 0; i < plan_.orders; ++i) {
+            if (out_.seconds() - start > plan_.place_at_most) return;
+            end_if_interrupted();
+            orders.place_order();
+            if (i % 50 == 0) waiting_ = backlog(box);
+            auto const next = start + plan_.open_for * i / plan_.orders;
+            do {
+                draw(orders.committed(), goal);
+                if (out_.seconds() < next)
+                    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+            } while (out_.seconds() < next);
+            if (!killed_ && out_.seconds() - start > plan_.kill_after) kill_one();
+        }
+    }
+    void kill_one() {
+        killed_ = busy_one(workers_);
+        auto& victim = workers_[*killed_];
+        auto const name = std::to_string(victim.id());
+        victim.end(SIGKILL);
+        survivor_had_ = survivor().delivered();
+        out_.tell("kill -9 " + name + ", in the middle of its work, after " +
+                      grouped(victim.delivered()) + " deliveries",
+                  screen::ink::bad);
+    }
+    template <class Shop, class Outbox>
+    void deliver_the_rest(Shop& orders, Outbox& box) {
+        out_.tell("the shop closes; what is left is delivered");
+        auto const closed = out_.seconds();
+        do {
+            end_if_interrupted();
+            waiting_ = backlog(box);
+            draw(orders.committed(), orders.committed());
+            std::this_thread::sleep_for(std::chrono::milliseconds{20});
+        } while (waiting_ > 0 && out_.seconds() - closed < plan_.drain_at_most);
+    }
+    void draw(std::size_t placed, std::size_t goal) {
+        if (killed_ && !is_taken_over_ && survivor().delivered() > survivor_had_) {
+            is_taken_over_ = true;
+            out_.tell(std::to_string(survivor().id()) + " goes on with what it left behind",
+                      screen::ink::good);
+        }
+        auto const done = placed - std::min(placed, waiting_);
+        out_.progress(done, goal,
+                      grouped(placed) + " orders placed, " + grouped(done) + " delivered, " +
+                          grouped(placed - done) + " waiting");
+    }
+    template <class Outbox>
+    [[nodiscard]] static std::size_t backlog(Outbox& box) {
+        return static_cast<std::size_t>(box.stats().storage.backlog);
+    }
+    [[nodiscard]] worker_process& survivor() {
+        return workers_[1 - *killed_];
+    }
+
+    Stage& stage_;
+    plan plan_;
+    screen out_{};
+    std::vector<worker_process> workers_{};
+    std::optional<std::size_t> killed_{};  ///< which of the two
+    std::uint64_t survivor_had_{0};        ///< delivered by the other one at that moment
+    bool is_taken_over_{false};
+    std::size_t waiting_{0};
+};
+
 /// Returns the exit status.
 template <class Stage>
 int show(Stage& stage, plan const& wanted = {}) {
-    screen out;
-    out.say();
-    out.say("  " + out.paint("The outbox, end to end", screen::ink::bold) + ": " + stage.parts);
-    out.say();
-    {
-        auto sql = stage.open();
-        sql << "create table orders (number integer primary key, customer text not null, "
-               "message text not null)";
-    }
-    auto const make_box = [&](auto observer) { return stage.make_box(std::move(observer)); };
-    std::vector<worker_process> workers;
-    workers.reserve(2);
-    for (int i = 0; i < 2; ++i) workers.emplace_back(make_box);
-    out.tell("two worker processes start: " + std::to_string(workers[0].id()) + " and " +
-             std::to_string(workers[1].id()));
-
-    auto sql = stage.open();
-    auto box = stage.make_box(outbox::silent{});
-    shop orders{sql, box, wanted.customers};
-    bool is_open = true;
-    std::size_t waiting = 0;
-    auto const look = [&] { waiting = static_cast<std::size_t>(box.stats().storage.backlog); };
-    auto const draw = [&] {
-        auto const placed = orders.committed();
-        auto const done = placed - std::min(placed, waiting);
-        out.progress(done, is_open ? static_cast<std::size_t>(wanted.orders) * 9 / 10 : placed,
-                     grouped(placed) + " orders placed, " + grouped(done) + " delivered, " +
-                         grouped(placed - done) + " waiting");
-    };
-
-    out.tell("a shop places orders, each with its message in one transaction; some roll back");
-    std::optional<std::size_t> killed;
-    std::uint64_t survivor_had = 0;
-    bool is_taken_over = false;
-    auto const watch_survivor = [&] {
-        if (!killed || is_taken_over || workers[1 - *killed].delivered() == survivor_had) return;
-        is_taken_over = true;
-        out.tell(std::to_string(workers[1 - *killed].id()) + " goes on with what it left behind",
-                 screen::ink::good);
-    };
-    auto const start = out.seconds();
-    for (int i = 0; i < wanted.orders && out.seconds() - start < wanted.place_at_most; ++i) {
-        orders.place_order();
-        if (i % 50 == 0) look();
-        auto const next = start + wanted.open_for * i / wanted.orders;
-        do {
-            draw();
-            watch_survivor();
-            if (out.seconds() < next) std::this_thread::sleep_for(std::chrono::milliseconds{1});
-        } while (out.seconds() < next);
-        bool const is_time = out.seconds() - start > wanted.kill_after;
-        if (!killed && is_time) {
-            killed = busy_one(workers);
-            auto& victim = workers[*killed];
-            auto const name = std::to_string(victim.id());
-            victim.end(SIGKILL);
-            survivor_had = workers[1 - *killed].delivered();
-            out.tell("kill -9 " + name + ", in the middle of its work, after " +
-                         grouped(victim.delivered()) + " deliveries",
-                     screen::ink::bad);
-        }
-    }
-    is_open = false;
-    out.tell("the shop closes; what is left is delivered");
-    auto const closed = out.seconds();
-    do {
-        look();
-        draw();
-        watch_survivor();
-        std::this_thread::sleep_for(std::chrono::milliseconds{20});
-    } while (waiting > 0 && out.seconds() - closed < wanted.drain_at_most);
-    watch_survivor();
-    bool const stopped = !killed || workers[1 - *killed].end(SIGTERM);
-    out.tell(stopped ? "nothing is left; the worker stops when it is asked to"
-                     : "the worker did not stop in order");
-
-    auto const found = judge(orders.committed_orders(), stage.arrived());
-    print(out, found, orders.rolled_back(), stage);
-    bool const good = found.good() && stopped && found.committed == orders.committed();
-    out.say("  " + (good ? out.paint("Nothing lost, nothing invented, nothing out of order.",
-                                     screen::ink::good)
-                         : out.paint("This must not happen.", screen::ink::bad)));
-    out.say();
-    return good ? 0 : 1;
+    return performance<Stage>{stage, wanted}.run();
 }
 
 }  // namespace demo

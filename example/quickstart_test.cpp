@@ -13,8 +13,8 @@
 TEST_CASE("the quickstart stores an order and delivers its message") {
     support::postgres_server database;
     support::nats_server nats;
-    auto const command = std::string{"exec \"" QUICKSTART "\" \""} + database.connection_string() +
-                         "\" " + nats.url();
+    auto const command = "exec \"" + (support::program_folder() / "quickstart").string() + "\" \"" +
+                         database.connection_string() + "\" " + nats.url();
     // It ends when its input does.
     std::FILE* const program = ::popen(command.c_str(), "w");
     REQUIRE(program != nullptr);

@@ -96,7 +96,7 @@ void relay<Parts>::plan_reading(round_plan& next) {
     // Each partition gets its turn at the front, so that none starves behind a busy one.
     std::rotate(next.read.begin(), std::ranges::upper_bound(next.read, last_read_),
                 next.read.end());
-    if (next.alone && next.read.size() > 1) next.read.resize(1);
+    if (next.alone && next.read.size() > 1) next.read.erase(next.read.begin() + 1, next.read.end());
     if (next.read.empty()) {
         read_due_ = false;
     } else {

@@ -27,10 +27,12 @@ struct empty_file {
     /// Runs a migration as the shell does; returns its exit status.
     int shell(std::string const& options, std::string const& file) {
         auto const log = folder.path() / "log";
-        support::child_process child{{"/bin/sh", "-c",
-                                      "sqlite3 " + options + " '" + path +
-                                          "' < '" OUTBOX_MIGRATIONS "/sqlite/" + file + "'"},
-                                     log};
+        char const* const migrations = std::getenv("OUTBOX_MIGRATIONS");
+        REQUIRE(migrations != nullptr);
+        support::child_process child{
+            {"/bin/sh", "-c",
+             "sqlite3 " + options + " '" + path + "' < '" + migrations + "/sqlite/" + file + "'"},
+            log};
         return child.wait();
     }
 };

@@ -51,6 +51,11 @@ private:
     std::filesystem::path path_{};
 };
 
+/// The folder of the program that runs, where meson also puts its neighbours.
+inline std::filesystem::path program_folder() {
+    return std::filesystem::read_symlink("/proc/self/exe").parent_path();
+}
+
 /// A TCP port of 127.0.0.1 that was free a moment ago.
 inline int free_port() {
     int const descriptor = ::socket(AF_INET, SOCK_STREAM, 0);

@@ -118,7 +118,9 @@ public:
 
 private:
     [[nodiscard]] support::child_process program(std::vector<std::string> words) const {
-        words[0] = std::string{EXAMPLE_PROGRAMS "/"} + words[0];
+        // build/tests/walk/walk, build/example/service.
+        auto const folder = support::program_folder().parent_path().parent_path() / "example";
+        words[0] = (folder / words[0]).string();
         return {std::move(words), folder_.path() / "log"};
     }
 
