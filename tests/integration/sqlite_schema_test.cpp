@@ -2,6 +2,7 @@
 //
 // The schema in a SQLite file: applied once, checked in one sentence, and not taken away while it
 // holds messages that would be lost. The files are run by the shell, too, as people do.
+#include <cstdlib>
 #include <map>
 
 #include "outbox/storage/sqlite.hpp"
