@@ -46,10 +46,10 @@ simulation::faults faults_of(simulation::chance& random) {
             .twice = sometimes(100),
             .breaks = sometimes(50),
             .kills = sometimes(3),
-            .outages = sometimes(300),
-            .stops = sometimes(200),
+            .outages = sometimes(150),
+            .stops = sometimes(100),
             .operators = sometimes(500),
-            .poisons = sometimes(100)};
+            .poisons = sometimes(200)};
 }
 
 /// What went wrong, or nothing.
@@ -57,9 +57,9 @@ std::string story(std::uint64_t seed, std::map<std::string, int>& hits) {
     simulation::chance random{seed};
     auto const settings = settings_of(random);
     simulation::run at{seed ^ 0x5eed, settings, faults_of(random)};
-    at.suffer(600);
+    at.suffer(700);
     at.heal();
-    bool const drained = at.drain(600s);
+    bool const drained = at.drain(120s);
     at.judge();
     if (drained && at.all().violation.empty()) {
         at.idle(5s);

@@ -57,13 +57,13 @@ public:
         for (int i = 0; i < steps && world_.violation.empty(); ++i) {
             reap();
             auto const what = random().below(100);
-            if (what < 15) {
+            if (what < 20) {
                 produce();
-            } else if (what < 25) {
+            } else if (what < 30) {
                 bool const long_pause = random().in_thousand(30);
                 world_.advance(
                     random().up_to(long_pause ? duration{world_.settings.lease_duration} : 20ms));
-            } else if (what < 27) {
+            } else if (what < 35) {
                 trouble();
             } else {
                 step_anyone_but(-1);
