@@ -5,6 +5,7 @@
 // the machine meets all of them; medians are shown, with the slowest and the fastest run.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -25,7 +26,7 @@ struct row {
 };
 
 std::string grouped(double rate) {
-    auto text = std::to_string(static_cast<long long>(rate + 0.5));
+    auto text = std::to_string(std::llround(rate));
     for (auto at = text.size(); at > 3;) text.insert(at -= 3, 1, ',');
     return text;
 }
@@ -69,7 +70,9 @@ int run(int count, char** arguments) {
     CLI11_PARSE(program, count, arguments);
 
     std::vector<row> rows;
-    for (auto& [name, measure] : bench::pairs()) {
+    for (auto& pair : bench::pairs()) {
+        auto const& name = pair.name;
+        auto& measure = pair.measure;
         bool const is_wanted =
             only.empty() || std::any_of(only.begin(), only.end(), [&](std::string const& word) {
                 return name.find(word) != std::string::npos;

@@ -12,7 +12,7 @@ namespace {
 
 namespace rules = outbox::nats_rules;
 using outbox::outcome;
-using std::string_view_literals::operator""sv;
+using namespace std::string_view_literals;
 
 }  // namespace
 

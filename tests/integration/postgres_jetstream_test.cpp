@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+//
+// The real job, end to end: PostgreSQL to JetStream, with what people and programs put in, and a
+// server that is killed under running workers.
+#include <map>
+#include <set>
+#include <string>
+
+#include "outbox/broker/jetstream.hpp"
+#include "outbox/outbox.hpp"
+#include "support/catch.hpp"
+#include "support/nats_server.hpp"
+#include "support/postgres_case.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+
+struct whole {
+    support::postgres_case shop{};
+    support::nats_server nats{};
+    outbox::basic_outbox<outbox::postgres_storage, outbox::jetstream_broker> box{
+        shop.storage,
+        outbox::jetstream_broker{
+            {.connection = {.url = nats.url()},
+             .create_stream = outbox::jetstream_stream{.name = "ALL", .subjects = {"all.>"}}}},
+        {.poll_interval = 50ms,
+         .lease_duration = 4s,
+         .max_attempts = 3,
+         .backoff_min = 10ms,
+         .backoff_max = 50ms,
+         .probe_max = 100ms}};
+
+    void wait_until_delivered() {
+        support::wait_until_ready("the delivery of everything",
+                                  [&] { return box.stats().storage.backlog == 0; });
+    }
+    [[nodiscard]] std::vector<support::stored_message> arrived() const {
+        return support::nats_client{nats.url()}.read("ALL");
+    }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "what plain SQL put in is delivered in its place, and a bad row dies without stopping it") {
+    whole at;
+    at.shop.run("insert into outbox (topic, payload) values ('all.sql', convert_to('1', 'UTF8'))");
+    at.shop.run("insert into outbox (topic, payload) values ('all the.sql', 'x')");
+    at.shop.run(
+        "insert into outbox (topic, payload, headers) values ('all.sql', 'x', 'no header')");
+    at.shop.run("insert into outbox (topic, payload) values ('elsewhere', 'x')");
+    at.shop.run("select outbox_enqueue('all.sql', '{\"a\": \"C:\\\\dir\\n\"}')");
+    auto worker = at.box.start_worker();
+    at.wait_until_delivered();
+    auto const stored = at.arrived();
+    REQUIRE(stored.size() == 2);
+    CHECK(stored[0].payload == "1");
+    CHECK(stored[1].payload == "{\"a\": \"C:\\\\dir\\n\"}");
+    auto const dead = at.box.dead_letters();
+    REQUIRE(dead.size() == 3);
+    int named = 0;
+    for (auto const& one : dead) {
+        named += one.last_error == "topic has a blank or control character at byte 3";
+        named += one.last_error == "headers are no lines of \"name: value\" at byte 0";
+        named += one.last_error == "none of the configured streams takes this topic";
+    }
+    CHECK(named == 3);
+}
+
+TEST_CASE("a payload of the largest size arrives with every byte") {
+    whole at;
+    std::string largest(1024 * 1024 - 16 * 1024, '\0');
+    for (std::size_t i = 0; i < largest.size(); ++i) largest[i] = static_cast<char>(i * 7);
+    auto work = at.box.begin(at.shop.sql.handle());
+    at.box.create_message(work, "all.large", largest);
+    CHECK_THROWS_AS(at.box.create_message(work, "all.large", largest + "x"), outbox::error);
+    work.commit();
+    auto worker = at.box.start_worker();
+    at.wait_until_delivered();
+    auto const stored = at.arrived();
+    REQUIRE(stored.size() == 1);
+    CHECK((stored[0].payload == largest));
+}
+
+TEST_CASE(
+    "a JetStream server that is killed under two workers loses nothing and disorders nothing") {
+    whole at;
+    // No worker may create an empty stream after the kill: this one is on its disk already.
+    support::nats_client{at.nats.url()}.add_stream("ALL", {"all.>"});
+    auto first = at.box.start_worker();
+    auto second = at.box.start_worker();
+    constexpr int count = 3'000;
+    for (int number = 0; number < count;) {
+        auto work = at.box.begin(at.shop.sql.handle());
+        for (int i = 0; i < 10; ++i, ++number) {
+            at.box.create_message(work, "all.kill", std::to_string(number),
+                                  {.key = std::to_string(number % 20)});
+        }
+        work.commit();
+        if (number % 1'000 == 500) {
+            at.nats.kill();
+            at.nats.start();
+        }
+    }
+    at.wait_until_delivered();
+    CHECK(at.box.stats().storage.dead == 0);
+    std::map<int, int> last;
+    std::set<std::string> ids;
+    std::set<int> numbers;
+    int disorder = 0;
+    for (auto const& one : at.arrived()) {
+        if (!ids.insert(one.header("Outbox-Message-Id")).second) continue;
+        int const number = std::stoi(one.payload);
+        auto& before = last.try_emplace(number % 20, -1).first->second;
+        disorder += number < before;
+        before = number;
+        numbers.insert(number);
+    }
+    CHECK(numbers.size() == count);
+    CHECK(disorder == 0);
+    CHECK(first.stop(10s).clean());
+    CHECK(second.stop(10s).clean());
+}
