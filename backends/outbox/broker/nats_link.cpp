@@ -116,7 +116,7 @@ void set_encryption(natsOptions* made, nats_tls_options const& tls, std::string 
                                                   tls.key_file.c_str()),
                 "tls.certificate_file");
     }
-    // Without a name the library checks none.
+    // Some builds of the library check no name unless they are told one.
     auto const name = tls.server_name.empty() ? host_of(server) : tls.server_name;
     require(natsOptions_SetExpectedHostname(made, name.c_str()), "tls.server_name");
 }
