@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,20 +71,20 @@ int run(int count, char** arguments) {
     CLI11_PARSE(program, count, arguments);
 
     std::vector<row> rows;
-    for (auto& pair : bench::pairs()) {
-        auto const& name = pair.name;
-        auto& measure = pair.measure;
-        bool const is_wanted =
-            only.empty() || std::any_of(only.begin(), only.end(), [&](std::string const& word) {
-                return name.find(word) != std::string::npos;
-            });
-        if (!is_wanted) continue;
+    auto const is_wanted = [&](bench::pair const& one) {
+        return only.empty() || std::any_of(only.begin(), only.end(), [&](std::string const& word) {
+                   return one.name.find(word) != std::string::npos;
+               });
+    };
+    for (auto const& one : bench::pairs()) {
+        if (!is_wanted(one)) continue;
         for (int const with : {0, keys}) {
             auto load = wanted;
             load.keys = with;
-            rows.push_back({name, measure, load});
+            rows.push_back({one.name, one.measure, load});
         }
     }
+    if (rows.empty()) throw std::runtime_error{"no pair has such a name"};
     for (int i = 0; i < repetitions; ++i) {
         for (auto& one : rows) {
             std::fprintf(stderr, "\r\x1b[Krun %d of %d: %s", i + 1, repetitions, one.name.c_str());
