@@ -124,6 +124,8 @@ void relay<Parts>::apply(round_plan const& asked, round_reply& reply) {
     done_.noticed += reply.changed.size() + reply.drained.size();
     for (auto const& key : reply.changed) hand_.park(key, at);
     for (auto const& key : reply.drained) hand_.drained(key);
+    // A hot key that is drained no longer keeps its partition from being read.
+    if (!reply.drained.empty()) read_due_ = true;
 
     auto const count = reply.read.records.size();
     bool const cut = reply.more;

@@ -148,6 +148,7 @@ private:
             if (!stopped && !world_.is_dead(one->life)) continue;
             if (stopped) world_.stopped(one->life);
             world_.kill(one->life, "stopped");
+            static_cast<void>(world_.was_notified(one->line.signal));
             one = hire();
         }
     }
