@@ -2,7 +2,8 @@
 //
 // What a worker still knows of messages that were on their way when it lost its storage session.
 // When such a record is read again, an acknowledged one is settled instead of sent, and one that is
-// still in flight is awaited instead of sent twice.
+// still in flight is awaited instead of sent twice. A replay of what was accepted less than a lease
+// ago may be taken for the delivery that it repeats.
 #pragma once
 
 #include <algorithm>
