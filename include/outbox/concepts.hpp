@@ -53,9 +53,10 @@ concept storage_session = requires(S& s, acquire_request const& acquire, round_r
     s.release(endings);                                     // a storage session needs `release(std::span<ending const>)`
     { s.descriptor() } -> std::same_as<int>;                // a storage session needs `int descriptor()`: readable when new messages were announced; -1 for none
 };
-// acquire   takes free partitions that have work (ready beyond the low-water mark, due retrying, due
-//           scheduled), longest unserved first, raising the epoch of each; also those that this
-//           worker (by its id) held before. Never waits for another worker's lock. Free: without an
+// acquire   takes free partitions that have work (ready beyond the low-water mark, due scheduled, a
+//           key whose first retrying record is due and not behind a dead letter that blocks it),
+//           longest unserved first, raising the epoch of each; also those that this worker (by its
+//           id) held before. Never waits for another worker's lock. Free: without an
 //           owner, or with a lease that ran out by the storage's clock. Takes at most `most`, and so
 //           many that the worker holds no more than its fair share, ceil(partitions / live owners,
 //           itself included). A take-over from *another* owner is unclean: strikes + 1, care.left =

@@ -89,8 +89,9 @@ struct round_request {
     /// Partitions to read ready records from; `due_keys` adds retrying ones.
     std::span<partition_number const> read{};
     std::span<due_key const> due_keys{};
-    std::int32_t records{0};  ///< at the most, ready ones and retrying ones each; 0 reads nothing
-    std::int64_t bytes{0};    ///< stop after the record that reaches this
+    /// So many ready records at the most, and as many retrying ones; 0 reads nothing.
+    std::int32_t records{0};
+    std::int64_t bytes{0};  ///< of both together: stop after the record that reaches this
     /// Reads at most one record, and records durably which one before its payload is touched.
     bool alone{false};
     /// Lets scheduled records whose time has come take their place among the ready ones.

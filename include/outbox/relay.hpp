@@ -146,7 +146,6 @@ private:
     static constexpr duration purge_gap = std::chrono::milliseconds{50};
 
     struct holding {
-        epoch_number epoch{0};
         caution care{};         ///< as it shall be
         caution stored_care{};  ///< as it stands in the storage
         monotonic_time deadline{};
@@ -160,7 +159,6 @@ private:
     struct round_plan {
         std::vector<partition_number> read{};
         std::vector<std::pair<partition_number, std::string>> due_names{};
-        std::vector<due_key> due{};
         std::vector<renewal> renewals{};
         std::int32_t room{0};
         bool alone{false};
@@ -195,8 +193,7 @@ private:
     void plan_due_keys(round_plan& next, monotonic_time at);
     void plan_reading(round_plan& next);
     void apply(round_plan const& asked, round_reply& reply);
-    void note_due_keys(round_plan const& asked, round_reply const& reply, bool cut,
-                       monotonic_time at);
+    void note_due_keys(round_plan const& asked, round_reply const& reply, monotonic_time at);
     void relax(holding& mine) const {
         mine.care = {.reach = 2 * settings().batch_size};
     }

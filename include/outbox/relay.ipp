@@ -80,10 +80,9 @@ void relay<Parts>::acquire() {
 
 template <class Parts>
 void relay<Parts>::begin(tenure& got, monotonic_time asked_at) {
-    // A margin of one publish timeout: what is sent last has its receipt before the lease runs out.
     left_behind_.erase(got.partition);
-    tenures_[got.partition] = {.epoch = got.epoch,
-                               .care = got.care,
+    // A margin of one publish timeout: what is sent last has its receipt before the lease runs out.
+    tenures_[got.partition] = {.care = got.care,
                                .stored_care = got.care,
                                .deadline = asked_at + lease() - publish_timeout(),
                                .renew_at = asked_at + lease() / 2,

@@ -128,12 +128,11 @@ void relay<Parts>::apply(round_plan const& asked, round_reply& reply) {
     if (!reply.drained.empty()) read_due_ = true;
 
     auto const count = reply.read.records.size();
-    bool const cut = reply.more;
     done_.read += count;
     for (auto const& one : reply.read.records) tenures_.at(one.partition).last_work = at;
     hand_.take(std::move(reply.read));
-    note_due_keys(asked, reply, cut, at);
-    if (asked.read.empty() || count > 0 || cut) return;
+    note_due_keys(asked, reply, at);
+    if (asked.read.empty() || count > 0 || reply.more) return;
 
     // Nothing is left behind what is in hand: whatever was to be read with care has been.
     if (asked.alone) {
@@ -151,7 +150,7 @@ void relay<Parts>::apply(round_plan const& asked, round_reply& reply) {
 /// A key that was due, is not drained, and of which nothing came: its head took a worker with it,
 /// and must go alone.
 template <class Parts>
-void relay<Parts>::note_due_keys(round_plan const& asked, round_reply const& reply, bool cut,
+void relay<Parts>::note_due_keys(round_plan const& asked, round_reply const& reply,
                                  monotonic_time at) {
     for (auto const& [partition, key] : asked.due_names) {
         if (!tenures_.contains(partition)) continue;
@@ -159,7 +158,7 @@ void relay<Parts>::note_due_keys(round_plan const& asked, round_reply const& rep
             hand_.waits(key) || std::ranges::find(reply.drained, key) != reply.drained.end();
         if (answered) {
             hand_.mark_suspect(key, false);
-        } else if (cut) {
+        } else if (reply.more) {
             continue;
         } else if (!asked.alone && !hand_.blocked(key)) {
             hand_.mark_suspect(key, true);

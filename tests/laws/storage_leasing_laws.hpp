@@ -84,29 +84,49 @@ TEST_CASE("storage: a renewed lease does not run out") {
     CHECK(other.acquire().tenures.at(0).care.left == 4);
 }
 
-TEST_CASE("storage: an overtaken worker changes nothing, and is told") {
+TEST_CASE("storage: an overtaken worker changes nothing, whichever way it tries, and is told") {
+    auto const way = GENERATE(values<std::string>({"remove", "stamp", "retry", "bury", "follow",
+                                                   "schedule", "hand back", "renew", "read",
+                                                   "read a key", "release"}));
+    CAPTURE(way);
     model at;
-    laws::put(at, 1);
+    laws::put(at, 1, "k");
     laws::worker stale{at, 100};
     stale.acquire();
     auto const read = stale.read();
     at.elapse(laws::lease + 1s);
     laws::worker next{at, 101};
     next.acquire();
-    for (auto const what : {laws::fate::remove, laws::fate::stamp, laws::fate::retry,
-                            laws::fate::bury, laws::fate::follow, laws::fate::schedule}) {
-        laws::worker fresh{at, 102};
-        CHECK(stale.settle(laws::all_settled(read, what)).lost.size() <= 1);
+
+    std::map<std::string, laws::fate> const fates{
+        {"remove", laws::fate::remove},     {"stamp", laws::fate::stamp},
+        {"retry", laws::fate::retry},       {"bury", laws::fate::bury},
+        {"follow", laws::fate::follow},     {"schedule", laws::fate::schedule},
+        {"hand back", laws::fate::hand_back}};
+    auto const held = stale.held();
+    if (auto const what = fates.find(way); what != fates.end()) {
+        CHECK(stale.settle(laws::all_settled(read, what->second)).lost == held);
+    } else if (way == "renew") {
+        outbox::renewal const renewed{held.at(0), {.strikes = 7, .left = 7, .reach = 7}};
+        CHECK(stale.exchange({.renewals = {&renewed, 1}, .lease = laws::lease}).lost == held);
+    } else if (way == "release") {
+        stale.release({.strikes = 7, .left = 7, .reach = 7});
+    } else {
+        auto const reply = way == "read" ? stale.read() : stale.read_due(held.at(0), "k");
+        CHECK(reply.lost == held);
+        CHECK(reply.read.records.empty());
     }
-    outbox::renewal const renewed{stale.held()[0], {}};
-    static_cast<void>(stale.exchange({.renewals = {&renewed, 1}, .lease = laws::lease}));
-    CHECK(stale.read().read.records.empty());
-    stale.release();
+
     auto const figures = at.storage().statistics();
     CHECK(figures.backlog == 1);
     CHECK(figures.dead + figures.retrying + figures.scheduled == 0);
     CHECK(figures.partitions_held == 1);
     CHECK(laws::numbers(next.read()) == laws::list{1});
+    at.elapse(laws::lease + 1s);
+    laws::worker after{at, 102};
+    auto const care = after.acquire().tenures.at(0).care;
+    CHECK(care.strikes == 2);
+    CHECK(care.left == laws::everything.careful_reach);
 }
 
 TEST_CASE("storage: the first settle after a take-over reports the partition as lost") {

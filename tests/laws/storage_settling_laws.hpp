@@ -210,15 +210,64 @@ TEST_CASE("storage: a dead letter blocks its key where it is asked to") {
     CHECK(mine.read_due(partition, "k", false, true).drained.empty());
     mine.release();
     laws::worker next{at, 101};
-    auto const got = next.acquire({.lease = laws::lease, .most = 100, .dead_letters_block = true});
-    if (!got.tenures.empty()) {
-        REQUIRE(got.tenures[0].parked.size() == 1);
-        CHECK(got.tenures[0].parked[0].blocked);
-        next.release();
-    }
+    // What waits behind it is no work.
+    auto const blocking =
+        outbox::acquire_request{.lease = laws::lease, .most = 100, .dead_letters_block = true};
+    CHECK(next.acquire(blocking).tenures.empty());
+    laws::put(at, 3, "k");
+    auto const got = next.acquire(blocking);
+    REQUIRE(got.tenures.size() == 1);
+    REQUIRE(got.tenures[0].parked.size() == 1);
+    CHECK(got.tenures[0].parked[0].key == "k");
+    CHECK(got.tenures[0].parked[0].blocked);
+    next.release();
     laws::worker free{at, 102};
-    REQUIRE(free.acquire().tenures.size() == 1);
+    auto const unblocked = free.acquire();
+    REQUIRE(unblocked.tenures.size() == 1);
+    CHECK_FALSE(unblocked.tenures[0].parked.at(0).blocked);
     CHECK(laws::numbers(free.read_due(partition, "k")) == laws::list{2});
+}
+
+TEST_CASE("storage: a dead letter blocks nothing before it") {
+    model at;
+    laws::put(at, {laws::draft_of(1, "k"), laws::draft_of(2, "k"), laws::draft_of(3, "k")});
+    laws::worker mine{at, 100};
+    mine.acquire();
+    auto const all = mine.read();
+    auto const partition = all.read.records.at(0).partition;
+    mine.settle({laws::settled(all.read.records[0], laws::fate::follow),
+                 laws::settled(all.read.records[1], laws::fate::bury),
+                 laws::settled(all.read.records[2], laws::fate::follow)});
+    mine.release();
+    laws::worker next{at, 101};
+    auto const got = next.acquire({.lease = laws::lease, .most = 100, .dead_letters_block = true});
+    REQUIRE(got.tenures.size() == 1);
+    CHECK_FALSE(got.tenures[0].parked.at(0).blocked);
+    CHECK(laws::numbers(next.read_due(partition, "k", false, true)) == laws::list{1});
+    next.settle({{.partition = partition,
+                  .sequence = all.read.records[0].sequence,
+                  .what = laws::fate::remove}});
+    next.release();
+    CHECK(next.acquire({.lease = laws::lease, .most = 100, .dead_letters_block = true})
+              .tenures.empty());
+}
+
+TEST_CASE("storage: retrying and ready records are counted apart") {
+    model at;
+    for (int number = 1; number <= 3; ++number) laws::put(at, number, "k");
+    laws::worker mine{at, 100};
+    mine.acquire();
+    auto const parked = mine.read();
+    mine.settle(laws::all_settled(parked, laws::fate::follow));
+    for (int number = 4; number <= 6; ++number) laws::put(at, number, "k");
+    outbox::due_key const due{mine.held().at(0), "k"};
+    auto const read = mine.exchange({.lease = laws::lease,
+                                     .read = mine.held(),
+                                     .due_keys = {&due, 1},
+                                     .records = 2,
+                                     .bytes = 1'000'000});
+    CHECK(laws::numbers(read) == laws::list{1, 2, 4, 5});
+    CHECK(read.more);
 }
 
 TEST_CASE("storage: a key that nothing parks is drained") {

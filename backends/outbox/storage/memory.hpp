@@ -141,8 +141,7 @@ private:
         explicit shared_state(Clock of) : clock{std::move(of)}, all(partitions) {}
 
         void commit(connection& on);
-        void add_ready(stored&& message);
-        [[nodiscard]] bool holds_work(partition const& p) const;
+        [[nodiscard]] bool holds_work(partition_number number, bool dead_letters_block) const;
         [[nodiscard]] std::optional<parked_key> parking(partition_number number,
                                                         std::string const& key,
                                                         bool dead_letters_block) const;
@@ -208,7 +207,8 @@ private:
     std::shared_ptr<shared_state> state_;
     message_id worker_;
     std::map<partition_number, holding> held_{};
-    std::int64_t bytes_{0};
+    std::int64_t bytes_{0};   ///< of this round's records
+    std::int32_t taken_{0};  ///< of retrying records, then of ready ones
 };
 
 }  // namespace outbox

@@ -109,12 +109,17 @@ void basic_memory_storage<Clock>::shared_state::commit(connection& on) {
 }
 
 template <clock Clock>
-bool basic_memory_storage<Clock>::shared_state::holds_work(partition const& p) const {
+bool basic_memory_storage<Clock>::shared_state::holds_work(partition_number number,
+                                                           bool dead_letters_block) const {
+    auto const& p = all[static_cast<std::size_t>(number)];
     auto const now = clock.now();
     if (!p.ready.empty()) return true;
     if (!p.scheduled.empty() && p.scheduled.begin()->first <= now) return true;
-    return std::ranges::any_of(
-        p.retrying, [&](auto const& entry) { return entry.second.begin()->second.due <= now; });
+    return std::ranges::any_of(p.retrying, [&](auto const& entry) {
+        auto const& [sequence, head] = *entry.second.begin();
+        bool const blocked = dead_letters_block && first_dead(number, entry.first) < sequence;
+        return head.due <= now && !blocked;
+    });
 }
 
 template <clock Clock>
@@ -167,7 +172,7 @@ acquired basic_memory_storage<Clock>::session::acquire(acquire_request const& re
         if (held_.contains(number)) continue;
         bool const mine = p.owner == worker_;
         bool const taken = p.owner && !mine && p.lease_until > now;
-        if (!state_->holds_work(p)) continue;
+        if (!state_->holds_work(number, request.dead_letters_block)) continue;
         if (taken) {
             work_elsewhere = true;
         } else {
@@ -251,6 +256,7 @@ round_reply basic_memory_storage<Clock>::session::exchange(round_request const& 
     auto const now = state_->clock.now();
     round_reply reply;
     bytes_ = 0;
+    taken_ = 0;
 
     std::vector<partition_number> named(request.read.begin(), request.read.end());
     for (auto const& one : request.settlements) {
@@ -295,6 +301,7 @@ round_reply basic_memory_storage<Clock>::session::exchange(round_request const& 
     for (auto const& due : request.due_keys) {
         if (held_.contains(due.partition)) read_due(due, request, reply);
     }
+    taken_ = 0;
     for (auto const number : request.read) {
         if (auto const mine = held_.find(number); mine != held_.end()) {
             read_ready(number, mine->second, request, reply);
@@ -386,9 +393,9 @@ void basic_memory_storage<Clock>::session::promote(partition& p) {
 template <clock Clock>
 bool basic_memory_storage<Clock>::session::full(round_request const& request,
                                                 round_reply const& reply) const {
-    auto const count = static_cast<std::int64_t>(reply.read.records.size());
-    if (request.alone) return count >= 1;
-    return count >= request.records || (count > 0 && bytes_ >= request.bytes);
+    bool const any = !reply.read.records.empty();
+    if (request.alone) return any;
+    return taken_ >= request.records || (any && bytes_ >= request.bytes);
 }
 
 template <clock Clock>
@@ -401,6 +408,7 @@ void basic_memory_storage<Clock>::session::hand_out(stored& message, epoch_numbe
     copy.headers = reply.read.keep(copy.headers);
     copy.payload = reply.read.keep(copy.payload);
     bytes_ += static_cast<std::int64_t>(copy.size_bytes());
+    ++taken_;
     reply.read.records.push_back(copy);
 }
 

@@ -53,10 +53,11 @@ acquired worker::acquire(acquire_request const& request) {
     if (held_ || request.most < 1) return result;
     // One partition: a fair share is one, whoever holds it, so nothing is ever marked as wanted.
     auto found = prospect::idle;
-    within(purpose::read, [&](lease_row const& row) { found = look(row); });
+    within(purpose::read,
+           [&](lease_row const& row) { found = look(row, request.dead_letters_block); });
     if (found == prospect::free) {
         within(purpose::decide, [&](lease_row const& row) {
-            found = look(row);
+            found = look(row, request.dead_letters_block);
             if (found == prospect::free) result.tenures.push_back(take(row, request));
         });
     }
@@ -64,11 +65,11 @@ acquired worker::acquire(acquire_request const& request) {
     return result;
 }
 
-worker::prospect worker::look(lease_row const& row) {
+worker::prospect worker::look(lease_row const& row, bool dead_letters_block) {
     bool work = sql_.any_ready.any() || sql_.any_scheduled_due.any();
     if (!work) {
-        for_each_retrying_key([&](std::string_view, sequence_number, std::int64_t due) {
-            work = due <= row.now;
+        for_each_retrying_key([&](std::string_view key, sequence_number first, std::int64_t due) {
+            work = due <= row.now && !(dead_letters_block && is_blocked(key, first));
             return !work;
         });
     }
@@ -118,13 +119,17 @@ void worker::for_each_retrying_key(Visit&& visit) {
     }
 }
 
+bool worker::is_blocked(std::string_view key, sequence_number first) {
+    auto const dead = sql_.first_dead.number(key);
+    return dead && *dead < first;
+}
+
 void worker::add_retrying(lease_row const& row, bool dead_letters_block,
                           std::vector<parked_key>& to) {
     for_each_retrying_key([&](std::string_view key, sequence_number first, std::int64_t due) {
-        auto const dead = dead_letters_block ? sql_.first_dead.number(key) : std::nullopt;
         to.push_back({.key = std::string{key},
                       .due_in = duration{std::max<std::int64_t>(due - row.now, 0)},
-                      .blocked = dead && *dead < first});
+                      .blocked = dead_letters_block && is_blocked(key, first)});
         return true;
     });
 }

@@ -77,7 +77,7 @@ private:
     [[nodiscard]] bool owns(lease_row const& row) const;
     void forget();
 
-    [[nodiscard]] prospect look(lease_row const& row);
+    [[nodiscard]] prospect look(lease_row const& row, bool dead_letters_block);
     [[nodiscard]] tenure take(lease_row const& row, acquire_request const& request);
     [[nodiscard]] std::optional<accused_record> accuse(lease_row const& row);
 
@@ -97,6 +97,8 @@ private:
     /// false.
     template <class Visit>
     void for_each_retrying_key(Visit&& visit);
+    /// Whether a dead letter of the key stands before its first retrying record.
+    [[nodiscard]] bool is_blocked(std::string_view key, sequence_number first);
     void add_retrying(lease_row const& row, bool dead_letters_block, std::vector<parked_key>& to);
     void add_blocked(std::vector<parked_key>& to);
 
