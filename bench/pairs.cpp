@@ -80,10 +80,10 @@ figures postgres_to_memory(load const& wanted) {
 }
 figures postgres_to_jetstream(load const& wanted) {
     static support::nats_server nats;
-    return from_postgres(
-        wanted,
-        outbox::jetstream_broker{{.connection = {.url = nats.url()},
-                                  .create_stream = {{.name = "BENCH", .subjects = {"bench.>"}}}}});
+    outbox::jetstream_options options;
+    options.connection.url = nats.url();
+    options.create_stream = outbox::jetstream_stream{.name = "BENCH", .subjects = {"bench.>"}};
+    return from_postgres(wanted, outbox::jetstream_broker{options});
 }
 
 #endif

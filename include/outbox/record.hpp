@@ -52,6 +52,15 @@ class page {
 public:
     std::vector<record> records{};
 
+    /// Adds a copy of the record, its texts included.
+    record const& add(record one) {
+        one.topic = keep(one.topic);
+        one.key = keep(one.key);
+        one.headers = keep(one.headers);
+        one.payload = keep(one.payload);
+        return records.emplace_back(one);
+    }
+
     /// Copies `text` into the page and returns the copy.
     [[nodiscard]] std::string_view keep(std::string_view text) {
         if (text.empty()) return {};

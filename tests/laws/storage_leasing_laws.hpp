@@ -85,9 +85,9 @@ TEST_CASE("storage: a renewed lease does not run out") {
 }
 
 TEST_CASE("storage: an overtaken worker changes nothing, whichever way it tries, and is told") {
-    auto const way = GENERATE(values<std::string>({"remove", "stamp", "retry", "bury", "follow",
-                                                   "schedule", "hand back", "renew", "read",
-                                                   "read a key", "release"}));
+    auto const way =
+        GENERATE(values<std::string>({"remove", "stamp", "retry", "bury", "follow", "schedule",
+                                      "hand back", "renew", "read", "read a key", "release"}));
     CAPTURE(way);
     model at;
     laws::put(at, 1, "k");
@@ -99,9 +99,9 @@ TEST_CASE("storage: an overtaken worker changes nothing, whichever way it tries,
     next.acquire();
 
     std::map<std::string, laws::fate> const fates{
-        {"remove", laws::fate::remove},     {"stamp", laws::fate::stamp},
-        {"retry", laws::fate::retry},       {"bury", laws::fate::bury},
-        {"follow", laws::fate::follow},     {"schedule", laws::fate::schedule},
+        {"remove", laws::fate::remove},      {"stamp", laws::fate::stamp},
+        {"retry", laws::fate::retry},        {"bury", laws::fate::bury},
+        {"follow", laws::fate::follow},      {"schedule", laws::fate::schedule},
         {"hand back", laws::fate::hand_back}};
     auto const held = stale.held();
     if (auto const what = fates.find(way); what != fates.end()) {

@@ -207,7 +207,7 @@ private:
     std::shared_ptr<shared_state> state_;
     message_id worker_;
     std::map<partition_number, holding> held_{};
-    std::int64_t bytes_{0};   ///< of this round's records
+    std::int64_t bytes_{0};  ///< of this round's records
     std::int32_t taken_{0};  ///< of retrying records, then of ready ones
 };
 

@@ -402,14 +402,8 @@ template <clock Clock>
 void basic_memory_storage<Clock>::session::hand_out(stored& message, epoch_number epoch,
                                                     round_reply& reply) {
     message.in_hand = epoch;
-    record copy = message.head;
-    copy.topic = reply.read.keep(copy.topic);
-    copy.key = reply.read.keep(copy.key);
-    copy.headers = reply.read.keep(copy.headers);
-    copy.payload = reply.read.keep(copy.payload);
-    bytes_ += static_cast<std::int64_t>(copy.size_bytes());
+    bytes_ += static_cast<std::int64_t>(reply.read.add(message.head).size_bytes());
     ++taken_;
-    reply.read.records.push_back(copy);
 }
 
 template <clock Clock>

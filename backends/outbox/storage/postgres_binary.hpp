@@ -20,6 +20,7 @@
 
 #include "outbox/clock.hpp"
 #include "outbox/message_id.hpp"
+#include "outbox/record.hpp"
 
 namespace outbox::postgres {
 
@@ -267,6 +268,28 @@ public:
     [[nodiscard]] std::string_view text() {
         auto const size = static_cast<std::size_t>(PQgetlength(result_, row_, column_));
         return {take(), size};
+    }
+    void read(message_id& to) {
+        to = id();
+    }
+    void read(std::string_view& to) {
+        to = text();
+    }
+    void read(std::string& to) {
+        to = text();
+    }
+    void read(wall_time& to) {
+        to = time();
+    }
+    void read(duration& to) {
+        to = microseconds();
+    }
+    void read(record_state& to) {
+        to = static_cast<record_state>(number<std::int16_t>());
+    }
+    template <std::integral Number>
+    void read(Number& to) {
+        to = number<Number>();
     }
     [[nodiscard]] std::string string() {
         return std::string{text()};

@@ -6,6 +6,7 @@
 
 #include "outbox/storage/postgres_connection.hpp"
 #include "outbox/storage/postgres_parts.hpp"
+#include "outbox/storage/sql_columns.hpp"
 
 namespace outbox {
 
@@ -100,10 +101,8 @@ operator_statements::operator_statements(table_name const& table) {
 gone as (delete from outbox m using chosen c)";
     std::string const count_gone = " returning 1) select count(*) from gone";
 
-    put(dead_letters, R"(
-    select m.id, m.topic, coalesce(m.key, ''), m.headers, m.payload, m.attempts, m.deaths,
-           m.generation, coalesce(m.last_error, ''), m.created_at, m.died_at from outbox m)" +
-                          std::string{among_dead} + R"(
+    put(dead_letters,
+        "select " + columns_of<dead_letter>("m.") + " from outbox m" + std::string{among_dead} + R"(
        and ($3 is null or m.id > $3) order by m.id limit $4)");
     put(requeue, choose(among_dead, "m.id", "$3") + told + R"(,
 moved as (
@@ -148,18 +147,7 @@ std::vector<dead_letter> postgres_storage::dead_letters(dead_letter_filter const
     std::vector<dead_letter> found;
     for (int row = 0; row < row_count(rows); ++row) {
         row_reader from{rows, row};
-        auto& one = found.emplace_back();
-        one.id = from.id();
-        one.topic = from.string();
-        one.key = from.string();
-        one.headers = from.string();
-        one.payload = from.string();
-        one.attempts = from.number<std::int32_t>();
-        one.deaths = from.number<std::int32_t>();
-        one.generation = from.number<std::int32_t>();
-        one.last_error = from.string();
-        one.created_at = from.time();
-        one.died_at = from.time();
+        found.push_back(read_row<dead_letter>(from));
     }
     return found;
 }

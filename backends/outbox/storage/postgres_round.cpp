@@ -4,31 +4,17 @@
 #include "outbox/storage/postgres_round.hpp"
 
 #include <algorithm>
+#include <range/v3/action/sort.hpp>
+#include <range/v3/action/unique.hpp>
 #include <utility>
+
+#include "outbox/storage/sql_columns.hpp"
 
 namespace outbox::postgres {
 
 namespace {
 
 constexpr std::string_view division_by_zero = "22012";  // what the fence raises
-
-/// The columns of a record, in the order of `record_columns` (postgres_statements.cpp).
-record read_record(row_reader& from) {
-    record one{};
-    one.sequence = from.number<sequence_number>();
-    one.partition = from.number<partition_number>();
-    one.state = static_cast<record_state>(from.number<std::int16_t>());
-    one.id = from.id();
-    one.generation = from.number<std::int32_t>();
-    one.attempts = from.number<std::int32_t>();
-    one.deaths = from.number<std::int32_t>();
-    one.remaining = std::max(from.microseconds(), duration::zero());
-    one.topic = from.text();
-    one.key = from.text();
-    one.headers = from.text();
-    one.payload = from.text();
-    return one;
-}
 
 }  // namespace
 
@@ -37,8 +23,7 @@ round::round(worker& of, round_request const& request) : of_{of}, request_{reque
     for (auto const& one : request.renewals) named_.push_back(one.partition);
     for (auto const& one : request.due_keys) named_.push_back(one.partition);
     named_.insert(named_.end(), request.read.begin(), request.read.end());
-    std::ranges::sort(named_);
-    named_.erase(std::unique(named_.begin(), named_.end()), named_.end());
+    named_ |= ranges::actions::sort | ranges::actions::unique;
     for (auto const& one : request.due_keys) due_.push_back(one);
     for (auto const one : request.read) {
         if (std::ranges::find(read_, one) == read_.end()) read_.push_back(one);
@@ -219,19 +204,14 @@ bool round::full() {
     return enough;
 }
 
-void round::hand_out(record one) {
+void round::hand_out(record const& one) {
     auto& read = of_.held_.at(one.partition).read;
     if (one.state == record_state::ready) {
         read.take_ready(one.sequence);
     } else {
         read.take_retrying(one.sequence, std::string{one.key});
     }
-    one.topic = reply_.read.keep(one.topic);
-    one.key = reply_.read.keep(one.key);
-    one.headers = reply_.read.keep(one.headers);
-    one.payload = reply_.read.keep(one.payload);
-    bytes_ += static_cast<std::int64_t>(one.size_bytes());
-    reply_.read.records.push_back(one);
+    bytes_ += static_cast<std::int64_t>(reply_.read.add(one).size_bytes());
 }
 
 void round::take_due(result const& rows) {
@@ -239,7 +219,7 @@ void round::take_due(result const& rows) {
     std::optional<std::pair<partition_number, std::string_view>> stopped;
     for (int row = 0; row < row_count(rows); ++row) {
         row_reader from{rows, row};
-        auto const one = read_record(from);
+        auto const one = read_row<record>(from);
         std::pair const key{one.partition, one.key};
         if (stopped == key) continue;
         // A record that workers died over is read alone, and what comes after it waits.
@@ -261,7 +241,7 @@ void round::take_ready(result const& rows) {
         row_reader from{rows, row};
         from.skip();
         if (from.next_is_null()) break;  // the horizon alone
-        auto const one = read_record(from);
+        auto const one = read_row<record>(from);
         if (full()) {
             cut = true;
             break;
@@ -297,14 +277,14 @@ void round::take_alone(trip const& done) {
     transaction_id horizon = 0;
     if (done.due && row_count(done.answers[*done.due]) > 0) {
         row_reader from{done.answers[*done.due], 0};
-        chosen = read_record(from);
+        chosen = read_row<record>(from);
     }
     if (done.ready) {
         row_reader from{done.answers[*done.ready], 0};
         horizon = from.number<transaction_id>();
         if (!from.next_is_null()) {
             reply_.more = true;
-            if (!chosen) chosen = read_record(from);
+            if (!chosen) chosen = read_row<record>(from);
         }
     }
     if (!chosen || !note(*chosen)) return;
@@ -319,7 +299,7 @@ void round::take_alone(trip const& done) {
     mine.noted = chosen->sequence;
     if (row_count(rows) == 0) return;
     row_reader from{rows, 0};
-    hand_out(read_record(from));
+    hand_out(read_row<record>(from));
     if (ready) mine.read.look(chosen->sequence, chosen->sequence, horizon);
 }
 

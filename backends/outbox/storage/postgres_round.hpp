@@ -59,7 +59,7 @@ private:
     [[nodiscard]] bool note(record const& chosen);
     void take_changed();
     [[nodiscard]] bool full();
-    void hand_out(record one);
+    void hand_out(record const& one);
 
     worker& of_;
     round_request const& request_;

@@ -240,11 +240,12 @@ update outbox m set state = 0, due = null, sequence = n.next_sequence
   from numbered n
  where m.state = 2 and m.partition = n.partition and m.due = n.due and m.sequence = n.sequence)";
 
+// In the order of `record`, as sql_columns.hpp reads them.
 constexpr std::string_view record_columns = R"(
     m.sequence, m.partition, m.state, m.id, m.generation, m.attempts, m.deaths,
     case when m.not_before is null then 0
-         else (extract(epoch from m.not_before - clock_timestamp()) * 1000000)::bigint end
-        as remaining,
+         else greatest((extract(epoch from m.not_before - clock_timestamp()) * 1000000)::bigint, 0)
+    end as remaining,
     m.topic, coalesce(m.key, '') as key, m.headers, )";
 
 // Cuts off what lies beyond so many bytes of payload without touching a payload; the session cuts

@@ -6,6 +6,7 @@
 
 #include <sqlite3.h>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,6 +17,7 @@
 
 #include "outbox/clock.hpp"
 #include "outbox/message_id.hpp"
+#include "outbox/record.hpp"
 
 namespace outbox::sqlite {
 
@@ -50,6 +52,39 @@ public:
 
 private:
     sqlite3_stmt* of_;
+};
+
+/// The columns of the row that `rows` stands at, from the left.
+class row_reader {
+public:
+    explicit row_reader(rows const& of) : rows_{of} {}
+
+    void read(message_id& to) {
+        to = parse_message_id(rows_.text(column_++)).value_or(message_id{});
+    }
+    void read(std::string_view& to) {
+        to = rows_.text(column_++);
+    }
+    void read(std::string& to) {
+        to = rows_.text(column_++);
+    }
+    void read(wall_time& to) {
+        to = wall_time{duration{rows_.integer(column_++)}};
+    }
+    void read(duration& to) {
+        to = duration{rows_.integer(column_++)};
+    }
+    void read(record_state& to) {
+        to = static_cast<record_state>(rows_.small(column_++));
+    }
+    template <std::integral Number>
+    void read(Number& to) {
+        to = static_cast<Number>(rows_.integer(column_++));
+    }
+
+private:
+    rows const& rows_;
+    int column_{0};
 };
 
 class statement {

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "outbox/storage/sql_columns.hpp"
 #include "outbox/storage/sqlite.hpp"
 #include "outbox/storage/sqlite_connection.hpp"
 #include "outbox/storage/sqlite_statements.hpp"
@@ -34,10 +35,6 @@ std::int64_t limit_of(std::size_t count) {
 
 std::string text_of(std::optional<message_id> const& id) {
     return id ? to_string(*id) : std::string{};
-}
-
-wall_time time_of(std::int64_t microseconds) {
-    return wall_time{duration{microseconds}};
 }
 
 /// An operator's connection.
@@ -75,25 +72,13 @@ std::vector<dead_letter> sqlite_storage::dead_letters(dead_letter_filter const& 
                                                       std::optional<message_id> after,
                                                       std::size_t count) const {
     operation work{path_, table_};
-    auto find = work.prepare(std::string{R"(
-select id, topic, coalesce(key, ''), headers, payload, attempts, deaths, generation, last_error,
-       created_at, died_at
-  from outbox )"} + chosen_dead_letters +
-                             " order by id");
+    auto find = work.prepare("select " + columns_of<dead_letter>() + " from outbox " +
+                             chosen_dead_letters + " order by id");
     std::vector<dead_letter> letters;
     auto row = find.run(text_of(after), filter.topic, filter.id, limit_of(count));
     while (row.next()) {
-        letters.push_back({.id = parse_message_id(row.text(0)).value_or(message_id{}),
-                           .topic = std::string{row.text(1)},
-                           .key = std::string{row.text(2)},
-                           .headers = std::string{row.text(3)},
-                           .payload = std::string{row.text(4)},
-                           .attempts = row.small(5),
-                           .deaths = row.small(6),
-                           .generation = row.small(7),
-                           .last_error = std::string{row.text(8)},
-                           .created_at = time_of(row.integer(9)),
-                           .died_at = time_of(row.integer(10))});
+        sqlite::row_reader from{row};
+        letters.push_back(read_row<dead_letter>(from));
     }
     return letters;
 }

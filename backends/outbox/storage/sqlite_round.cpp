@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "outbox/error.hpp"
+#include "outbox/storage/sql_columns.hpp"
 #include "outbox/storage/sqlite_within.ipp"
 #include "outbox/storage/sqlite_worker.hpp"
 
@@ -159,20 +160,9 @@ void worker::hand_out(sequence_number sequence, reading& part) {
 void worker::fetch(sequence_number sequence, reading& part) {
     auto stored = sql_.one.run(sequence);
     if (!stored.next()) return;
-    auto& page = part.reply.read;
-    page.records.push_back({.sequence = sequence,
-                            .partition = 0,
-                            .state = static_cast<record_state>(stored.small(0)),
-                            .id = parse_message_id(stored.text(1)).value_or(message_id{}),
-                            .generation = stored.small(2),
-                            .attempts = stored.small(3),
-                            .deaths = stored.small(4),
-                            .remaining = duration{stored.integer(5)},
-                            .topic = page.keep(stored.text(6)),
-                            .key = page.keep(stored.text(7)),
-                            .headers = page.keep(stored.text(8)),
-                            .payload = page.keep(stored.text(9))});
-    part.bytes += static_cast<std::int64_t>(page.records.back().size_bytes());
+    row_reader from{stored};
+    auto const& one = part.reply.read.add(read_row<record>(from));
+    part.bytes += static_cast<std::int64_t>(one.size_bytes());
     ++part.taken;
 }
 

@@ -4,6 +4,7 @@
 // that it fails, instead of sorting the backlog in every round.
 #include <string_view>
 
+#include "outbox/storage/sql_columns.hpp"
 #include "outbox/storage/sqlite_statements.hpp"
 #include "outbox/storage/sqlite_worker.hpp"
 
@@ -79,10 +80,10 @@ worker::statements::statements(sqlite3* on, table_name const& table) {
     retrying = prepare(
         "select sequence, deaths from outbox indexed by outbox_retrying"
         " where state = 1 and coalesce(key, '') = ?1 order by sequence");
-    one = prepare(
-        "select state, id, generation, attempts, deaths,"
-        " iif(state = 0, max(coalesce(not_before, 0) - {now}, 0), 0),"
-        " topic, coalesce(key, ''), headers, payload from outbox where sequence = ?1");
+    one = prepare("select " + columns_of<record>() +
+                  " from (select *, 0 as partition,"
+                  " iif(state = 0, max(coalesce(not_before, 0) - {now}, 0), 0) as remaining"
+                  " from outbox where sequence = ?1)");
 }
 
 }  // namespace outbox::sqlite
