@@ -7,6 +7,7 @@
 //         using storage_type = …;
 //         static constexpr bool concurrent = …;        two transactions may be open at once
 //         static constexpr std::size_t partitions = …;
+//         static constexpr int random_sequences = …;   as many as fit in half a minute
 //         storage_type& storage();
 //         connection& own();                           a caller's handle, for one transaction at
 //         once connection& other();                         another one void

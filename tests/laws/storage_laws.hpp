@@ -6,4 +6,5 @@
 #include "laws/storage_leasing_laws.hpp"
 #include "laws/storage_operating_laws.hpp"
 #include "laws/storage_producing_laws.hpp"
+#include "laws/storage_random_laws.hpp"
 #include "laws/storage_settling_laws.hpp"
