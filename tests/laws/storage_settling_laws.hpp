@@ -30,6 +30,17 @@ TEST_CASE("storage: a record in hand is not read again, nor one that was settled
     CHECK(next.acquire().tenures.empty());
 }
 
+TEST_CASE(
+    "storage: a read that finds nothing says that there is no more, however little it asked") {
+    model at;
+    laws::put(at, 1, "k");
+    laws::worker mine{at, 100};
+    mine.acquire();
+    CHECK(laws::numbers(mine.read(1)) == laws::list{1});
+    CHECK_FALSE(mine.read(1).more);
+    CHECK_FALSE(laws::read_alone(mine).more);
+}
+
 TEST_CASE("storage: a limit of bytes ends a read after the record that reaches it") {
     model at;
     std::string const large(10'000, 'x');

@@ -240,7 +240,10 @@ void round::take_ready(result const& rows) {
     for (int row = 0; row < row_count(rows); ++row) {
         row_reader from{rows, row};
         from.skip();
-        if (from.next_is_null()) break;  // the horizon alone
+        if (from.next_is_null()) {  // the horizon alone, which is no record
+            cut = false;
+            break;
+        }
         auto const one = read_row<record>(from);
         if (full()) {
             cut = true;
