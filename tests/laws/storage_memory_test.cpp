@@ -9,7 +9,7 @@ struct model {
     using storage_type = outbox::memory_storage;
     static constexpr bool concurrent = false;
     static constexpr std::size_t partitions = storage_type::partitions;
-    static constexpr int random_sequences = 10'000;
+    static constexpr int random_sequences = 20'000;
 
     outbox::manual_clock clock{};
     storage_type all{clock};
