@@ -41,6 +41,55 @@ TEST_CASE(
     CHECK_FALSE(laws::read_alone(mine).more);
 }
 
+TEST_CASE("storage: a retrying record that is read alone does not hide the next one") {
+    model at;
+    laws::put(at, {laws::draft_of(1, "k"), laws::draft_of(2, "k")});
+    laws::worker mine{at, 100};
+    mine.acquire();
+    auto const all = mine.read();
+    mine.settle(laws::all_settled(all, laws::fate::follow));
+    auto const partition = all.read.records.at(0).partition;
+    auto const first = mine.read_due(partition, "k", true);
+    CHECK(laws::numbers(first) == laws::list{1});
+    CHECK(first.more);
+    CHECK(laws::numbers(mine.read_due(partition, "k", true)) == laws::list{2});
+    CHECK_FALSE(mine.read_due(partition, "k", true).more);
+}
+
+TEST_CASE(
+    "storage: a limit of bytes that ends a read of retrying records says that there is more") {
+    model at;
+    laws::put(at, {laws::draft_of(1, "k"), laws::draft_of(2, "k")});
+    laws::worker mine{at, 100};
+    mine.acquire();
+    mine.settle(laws::all_settled(mine.read(), laws::fate::follow));
+    outbox::due_key const due{mine.held().at(0), "k"};
+    auto const first =
+        mine.exchange({.lease = laws::lease, .due_keys = {&due, 1}, .records = 100, .bytes = 1});
+    CHECK(laws::numbers(first) == laws::list{1});
+    CHECK(first.more);
+}
+
+TEST_CASE("storage: a record that must be read alone does not promise more to who may not") {
+    model at;
+    laws::put(at, {laws::draft_of(1, "k"), laws::draft_of(2, "k")});
+    laws::worker dead{at, 100};
+    dead.acquire();
+    laws::read_alone(dead);
+    at.elapse(laws::lease + 1s);
+    laws::worker mine{at, 101};
+    auto const taken = mine.acquire().tenures.at(0);
+    REQUIRE(taken.accused);
+    mine.settle({{.partition = taken.partition,
+                  .sequence = taken.accused->sequence,
+                  .what = laws::fate::retry}});
+    outbox::due_key const due{taken.partition, "k"};
+    auto const reply = mine.exchange(
+        {.lease = laws::lease, .due_keys = {&due, 1}, .records = 1, .bytes = 1'000'000});
+    CHECK(reply.read.records.empty());
+    CHECK_FALSE(reply.more);
+}
+
 TEST_CASE("storage: a limit of bytes ends a read after the record that reaches it") {
     model at;
     std::string const large(10'000, 'x');

@@ -8,7 +8,7 @@ struct model {
     using storage_type = outbox::sqlite_storage;
     static constexpr bool concurrent = false;
     static constexpr std::size_t partitions = 1;
-    static constexpr int random_sequences = 300;
+    static constexpr int random_sequences = 1'500;
 
     support::sqlite_case at{};
     support::sqlite_handle second{at.path};

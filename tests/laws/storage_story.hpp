@@ -351,11 +351,13 @@ private:
         if (request.alone || request.bytes == 1) {
             same("records read", all, std::min(1, all + left));
         } else {
-            same("retrying records read", read_due, std::min(request.records, read_due + left_due));
+            // What waits behind a record that is read alone may count against the limit.
+            int const most = std::min(request.records, read_due + left_due);
+            same("retrying records read", someone_died ? most : read_due, most);
             same("ready records read", read_ready,
                  std::min(request.records, read_ready + left_ready));
         }
-        if (left > 0) same("more", reply.more, true);
+        if (left > 0 && !someone_died) same("more", reply.more, true);
         if (all == 0 && left == 0 && !someone_died) same("more", reply.more, false);
     }
     void check_record(outbox::record const& said, message const& wanted) {

@@ -215,8 +215,8 @@ void round::hand_out(record const& one) {
 }
 
 void round::take_due(result const& rows) {
-    if (row_count(rows) >= request_.records) reply_.more = true;
     std::optional<std::pair<partition_number, std::string_view>> stopped;
+    std::int64_t payloads = 0;
     for (int row = 0; row < row_count(rows); ++row) {
         row_reader from{rows, row};
         auto const one = read_row<record>(from);
@@ -228,8 +228,13 @@ void round::take_due(result const& rows) {
             continue;
         }
         if (full()) return;
+        payloads += static_cast<std::int64_t>(one.payload.size());
         hand_out(one);
     }
+    // Where nothing could be handed out, asking the same again brings nothing either.
+    bool const cut = row_count(rows) >= request_.records ||
+                     payloads >= std::max(std::int64_t{1}, request_.bytes);
+    if (cut && !reply_.read.records.empty()) reply_.more = true;
 }
 
 void round::take_ready(result const& rows) {
@@ -280,6 +285,7 @@ void round::take_alone(trip const& done) {
     transaction_id horizon = 0;
     if (done.due && row_count(done.answers[*done.due]) > 0) {
         row_reader from{done.answers[*done.due], 0};
+        reply_.more = true;
         chosen = read_row<record>(from);
     }
     if (done.ready) {
