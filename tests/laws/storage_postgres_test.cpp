@@ -8,7 +8,7 @@ struct model {
     using storage_type = outbox::postgres_storage;
     static constexpr bool concurrent = true;
     static constexpr std::size_t partitions = 64;
-    static constexpr int random_sequences = 120;
+    static constexpr int random_sequences = 200;
 
     support::postgres_case at{};
     support::sql_connection second = at.server.connect();

@@ -353,7 +353,8 @@ private:
         } else {
             // What waits behind a record that is read alone may count against the limit.
             int const most = std::min(request.records, read_due + left_due);
-            same("retrying records read", someone_died ? most : read_due, most);
+            require("no more are read than were asked for", read_due <= request.records);
+            if (!someone_died) same("retrying records read", read_due, most);
             same("ready records read", read_ready,
                  std::min(request.records, read_ready + left_ready));
         }
