@@ -108,7 +108,7 @@ concept storage =
 // connect      opens a session whose every call ends within `time_limit`; throws `unavailable` when
 //              there is no server, `schema_mismatch` when the tables are not those of this version.
 // counts       at most `count` records a call, in a transaction of its own. Operators that give a key
-//              retrying records, or unblock one, are reported to its owner as `changed`.
+//              retrying records, or unblock those it has, are reported to its owner as `changed`.
 
 /// How a worker's channel is made.
 struct channel_setup {

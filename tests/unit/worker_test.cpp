@@ -113,6 +113,46 @@ TEST_CASE("a worker wakes at once when a unit of work commits, though no time pa
     CHECK(worker.stop(1h).clean());
 }
 
+TEST_CASE("a notification finds what was committed by other means, though no time passes") {
+    market all;
+    shop at{all, quick()};
+    auto worker = at.box.start_worker();
+    at.place("1");
+    while (all.broker.count() < 1) std::this_thread::yield();
+    auto transaction = all.storage.begin_transaction();
+    at.box.create_message(transaction, "t", "2");
+    transaction.commit();
+    while (all.broker.count() < 2) {
+        at.box.notify_workers();
+        std::this_thread::yield();
+    }
+    CHECK(all.clock.now() == outbox::monotonic_time{});
+    CHECK(worker.stop(1h).clean());
+}
+
+TEST_CASE("a broker that answers nothing for ten minutes costs no attempt") {
+    market all;
+    shop at{all, quick()};
+    for (auto const* text : {"1", "2", "3"}) at.place(text, "a");
+    all.broker.be_silent(true);
+    auto worker = at.box.make_worker();
+    while (all.clock.now() < outbox::monotonic_time{10min}) {
+        worker.step();
+        all.clock.advance(10ms);
+    }
+    CHECK(all.storage.statistics().dead == 0);
+    CHECK(at.box.stats().broker_down);
+    all.broker.be_silent(false);
+    while (all.storage.statistics().backlog > 0) {
+        worker.step();
+        all.clock.advance(10ms);
+    }
+    auto const sent = all.payloads();
+    CHECK(sent.find_first_not_of('1') == sent.find('2'));
+    CHECK(sent.find_first_not_of('2', sent.find('2')) == sent.find('3'));
+    CHECK(all.storage.statistics().dead == 0);
+}
+
 TEST_CASE("an idle worker rests until its poll interval is over") {
     market all;
     shop at{all, quick()};
