@@ -209,6 +209,7 @@ private:
     void storage_answered();
     void storage_failed(errc code, std::string const& reason);
     void forfeit();
+    void drop(partition_number partition);
     void lose(partition_number partition);
     void give_back();
     void release(bool all);

@@ -197,14 +197,7 @@ void relay<Parts>::forfeit() {
     session_.reset();
     for (auto const& [partition, mine] : std::exchange(tenures_, {})) {
         left_behind_[partition] = mine.deadline + publish_timeout();
-        hand_.drop(partition, [&](slot at) {
-            if (!hand_.is_published(at) && hand_.find(hand_.token(at)) != at) return;
-            earlier_.remember({.id = hand_[at].id,
-                               .generation = hand_[at].generation,
-                               .token = hand_.token(at),
-                               .sent_at = hand_.sent_at(at),
-                               .accepted = hand_.is_published(at)});
-        });
+        drop(partition);
     }
     undecided_.clear();
     suspects_due_ = false;
@@ -214,8 +207,21 @@ void relay<Parts>::forfeit() {
 }
 
 template <class Parts>
+void relay<Parts>::drop(partition_number partition) {
+    hand_.drop(partition, [&](slot at) {
+        if (!hand_.is_published(at) && hand_.find(hand_.token(at)) != at) return;
+        earlier_.remember({.id = hand_[at].id,
+                           .generation = hand_[at].generation,
+                           .token = hand_.token(at),
+                           .sent_at = hand_.sent_at(at),
+                           .accepted = hand_.is_published(at)});
+    });
+}
+
+/// Overtaken, if only by a request of its own that came late.
+template <class Parts>
 void relay<Parts>::lose(partition_number partition) {
-    hand_.drop(partition, [](slot) {});
+    drop(partition);
     tenures_.erase(partition);
     seek_due_ = true;
     tell_held();

@@ -27,9 +27,14 @@
 
 namespace outbox {
 
+namespace testing {
+struct memory_surgery;
+}
+
 template <clock Clock>
 class basic_memory_storage {
     struct shared_state;
+    friend testing::memory_surgery;
 
 public:
     static constexpr partition_number partitions = 8;
