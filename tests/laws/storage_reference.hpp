@@ -312,7 +312,8 @@ struct reference {
         for (auto* one : gone) {
             gone_numbers.insert(one->number);
             auto const line = of_key(one->key, record_state::retrying);
-            touch(*one, !line.empty() && blocked(*line.front()));
+            bool const may_unblock = one->state == record_state::dead && !line.empty();
+            touch(*one, may_unblock && blocked(*line.front()));
         }
         std::erase_if(messages, [&](auto& one) { return gone_numbers.contains(one.number); });
     }

@@ -44,23 +44,33 @@ struct sum {
     }
 };
 
+struct assignment {
+    std::uint64_t first{1};
+    std::uint64_t count{1'000};
+    unsigned threads{1};
+    bool calm{false};         ///< without faults
+    bool until_first{false};  ///< no further than to the first failure
+};
+
 /// `progress` is told now and then how many are done.
-inline sum run_seeds(std::uint64_t first, std::uint64_t count, unsigned threads,
-                     std::function<void(std::uint64_t)> const& progress) {
+inline sum run_seeds(assignment const& of, std::function<void(std::uint64_t)> const& progress) {
     sum all;
     std::mutex mutex;
     std::atomic<std::uint64_t> next{0};
     auto const work = [&] {
-        for (auto at = next++; at < count; at = next++) {
-            testing::simulation one{testing::scenario_of(first + at)};
+        for (auto at = next++; at < of.count; at = next++) {
+            auto const seed = of.first + at;
+            testing::simulation one{of.calm ? testing::calm_scenario_of(seed)
+                                            : testing::scenario_of(seed)};
             one.run();
             std::lock_guard const lock{mutex};
-            all.add(first + at, one);
+            all.add(seed, one);
+            if (of.until_first && !all.failures.empty()) next = of.count;
             if (all.seeds % 500 == 0) progress(all.seeds);
         }
     };
     std::vector<std::thread> others;
-    for (unsigned i = 1; i < threads; ++i) others.emplace_back(work);
+    for (unsigned i = 1; i < of.threads; ++i) others.emplace_back(work);
     work();
     for (auto& one : others) one.join();
     return all;

@@ -68,10 +68,11 @@ void print_failures(std::vector<simulated::sum::failure> const& failures) {
     }
 }
 
-int run_seeds(std::uint64_t first, std::uint64_t count, unsigned threads, bool full) {
+int run_seeds(simulated::assignment const& asked, bool full) {
     stopwatch const time;
-    auto const all = simulated::run_seeds(first, count, threads, [&](std::uint64_t done) {
-        tell_progress(static_cast<std::int64_t>(done), static_cast<std::int64_t>(count), "seeds");
+    auto const all = simulated::run_seeds(asked, [&](std::uint64_t done) {
+        tell_progress(static_cast<std::int64_t>(done), static_cast<std::int64_t>(asked.count),
+                      "seeds");
     });
     std::fputc('\n', stderr);
     auto const seconds = time.seconds();
@@ -85,7 +86,7 @@ int run_seeds(std::uint64_t first, std::uint64_t count, unsigned threads, bool f
         if (!all.marks.contains(std::string{marker})) missing.emplace_back(marker);
     }
     std::printf("\nseeds               %.0f, the first %llu\n", seeds,
-                static_cast<unsigned long long>(first));
+                static_cast<unsigned long long>(asked.first));
     std::printf("simulated           %.1f hours in %.0f s, %.0f times real time\n",
                 simulated / 3'600, seconds, simulated / seconds);
     std::printf("policy calls        %.0f, %.0f a second, %.0f a seed\n", calls, calls / seconds,
@@ -98,7 +99,11 @@ int run_seeds(std::uint64_t first, std::uint64_t count, unsigned threads, bool f
     if (full) {
         for (auto const& one : missing) std::cout << "never seen: " << one << '\n';
     }
-    print_failures(all.failures);
+    if (!asked.until_first) {
+        print_failures(all.failures);
+    } else if (!all.failures.empty()) {
+        std::cout << "seed " << all.failures[0].seed << ": " << all.failures[0].violation << '\n';
+    }
     return all.failures.empty() && (!full || missing.empty()) ? 0 : 1;
 }
 
@@ -120,15 +125,15 @@ int run_all_faults() {
 
 int main(int argc, char** argv) {
     CLI::App words{"The relay under simulated faults."};
-    std::uint64_t first = 1;
-    std::uint64_t count = 1'000;
-    unsigned threads = 2;
+    simulated::assignment asked{.threads = 2};
     bool full = false;
     bool pairs = false;
     std::optional<std::uint64_t> story;
-    words.add_option("--first", first, "first seed");
-    words.add_option("--seeds", count, "how many");
-    words.add_option("--threads", threads, "run so many at once")->check(CLI::Range(1, 64));
+    words.add_option("--first", asked.first, "first seed");
+    words.add_option("--seeds", asked.count, "how many");
+    words.add_option("--threads", asked.threads, "run so many at once")->check(CLI::Range(1, 64));
+    words.add_flag("--calm", asked.calm, "without faults");
+    words.add_flag("--until-first", asked.until_first, "no further than to the first failure");
     words.add_flag("--all-markers", full, "fail when a marker was never seen");
     words.add_flag("--pairs", pairs, "every single fault and every pair, in a small scenario");
     words.add_option("--story", story, "tell what happens under this seed");
@@ -137,5 +142,5 @@ int main(int argc, char** argv) {
         print_story(testing::scenario_of(*story));
         return 0;
     }
-    return pairs ? run_all_faults() : run_seeds(first, count, threads, full);
+    return pairs ? run_all_faults() : run_seeds(asked, full);
 }

@@ -19,7 +19,7 @@ std::uint64_t number_from(char const* variable, std::uint64_t otherwise) {
 }
 
 simulated::sum few_seeds(std::uint64_t first, std::uint64_t count) {
-    return simulated::run_seeds(first, count, 1, [](auto) {});
+    return simulated::run_seeds({.first = first, .count = count}, [](auto) {});
 }
 
 /// Each was wrong once; the faults that they draw have changed since, the topologies have not.

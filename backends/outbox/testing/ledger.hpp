@@ -41,6 +41,7 @@ struct sending {
     int takeovers{0};
     int touches{0};
     end_of_sending end{end_of_sending::flying};
+    bool accepted{false};  ///< in time or not
 };
 
 /// A message, as those know it who see everything.
@@ -244,6 +245,7 @@ inline void ledger::sent(message_id const& id, partition_number partition, sendi
     require(now() < owned.until, "G3: sent after the lease", of);
     require(of.at == ghost::place::stored, "G8: sent after its end", of);
     require(!is_dead(one.life), "a dead worker sends");
+    require(of.topic.find(' ') == std::string::npos, "G13: sent what no broker carries", of);
     for (auto const& earlier : of.sendings) {
         auto const* why = excuse(of, earlier, partition);
         require(why != nullptr, "G6: sent again for no reason", of);
@@ -286,6 +288,7 @@ inline void ledger::answered(message_id const& id, attempt_token token, int life
         bool const late = now() - one.at >= settings.effective_publish_timeout();
         if (late) log.mark("a receipt came too late");
         one.end = late ? end_of_sending::doubtful : end;
+        one.accepted = one.accepted || end == end_of_sending::accepted;
         if (end == end_of_sending::accepted && one.touches == of.touches) of.acknowledged = true;
     }
 }
@@ -296,7 +299,7 @@ inline void ledger::touched(message_id const& id) {
     // A worker that lost its session may take a replay for the delivery that it repeats, for as
     // long as a lease.
     of.acknowledged = std::ranges::any_of(of.sendings, [&](sending const& one) {
-        return one.end == end_of_sending::accepted && now() - one.at <= settings.lease_duration;
+        return one.accepted && now() - one.at <= settings.lease_duration;
     });
     ++of.touches;
 }

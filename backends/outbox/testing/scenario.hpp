@@ -60,4 +60,12 @@ struct scenario {
     return all;
 }
 
+/// The same people, and nothing goes wrong.
+[[nodiscard]] inline scenario calm_scenario_of(std::uint64_t seed) {
+    auto all = scenario_of(seed);
+    all.weights = {};
+    all.poisoned = 0;
+    return all;
+}
+
 }  // namespace outbox::testing

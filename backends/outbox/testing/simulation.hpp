@@ -144,19 +144,21 @@ private:
 
     // Producers.
     void produce() {
-        while (!is_over() && (made_ < plan_.messages || !healed_)) {
+        while (!is_over() && !healed_) {
             pause(load_.up_to(plan_.suffering / 8));
-            if (made_ < plan_.messages) transact();
+            if (!healed_) transact();
         }
     }
     void transact() {
         memory_storage::connection connection;
         std::vector<ghost> staged;
+        ++transacting_;
         world_.storage.begin(connection);
         for (auto left = 1 + load_.below(4); left > 0 && made_ < plan_.messages; --left) {
             staged.push_back(append(connection));
             if (load_.in_thousand(300)) pause(load_.up_to(std::chrono::milliseconds{50}));
         }
+        --transacting_;
         if (load_.in_thousand(plan_.rolled_back)) {
             world_.log.mark("a transaction was rolled back");
             return connection.rollback();
@@ -223,6 +225,7 @@ private:
     chance load_;  ///< who wants what, when
     std::vector<std::unique_ptr<post>> workers_{};
     int made_{0};
+    int transacting_{0};
     std::int64_t rounds_{0};
     bool healed_{false};
     bool over_{false};

@@ -118,7 +118,7 @@ inline void simulation::count() {
 inline void simulation::drain() {
     constexpr auto limit = std::chrono::seconds{120};
     auto const until = now() + limit;
-    for (int passes = 1; !is_over() && !nothing_is_left(); ++passes) {
+    for (int passes = 1; !is_over() && (transacting_ > 0 || !nothing_is_left()); ++passes) {
         if (now() >= until) break;
         pause(settings().poll_interval / 2);
         if (settings().on_dead_letter == after_dead_letter::block) discard_all();
