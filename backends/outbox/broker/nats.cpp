@@ -85,8 +85,7 @@ void nats_broker::channel::state::hand_over(std::vector<dispatch> const& message
     // On the same connection: a link never reconnects, so an answer can only come from the server
     // that read these bytes, and what it denied of them it said before it answered.
     bool const answered =
-        natsConnection_FlushTimeout(link.handle(), flush_milliseconds) == NATS_OK &&
-        link.usable() && !link.write_failed();
+        link.await_answer(flush_milliseconds) && link.usable() && !link.write_failed();
     if (!answered) return link.heard().break_off();
     bool const complained = !link.denied_text().empty();
     auto const refusals = denied();

@@ -86,6 +86,9 @@ public:
     [[nodiscard]] mailbox& heard() const {
         return *heard_;
     }
+    /// Waits until the server has answered, and so has read all that was written before. False when
+    /// it did not, or may not have.
+    [[nodiscard]] bool await_answer(std::int64_t milliseconds);
     /// Why nothing more may be written, if so: an earlier write that failed half-way on a thread of
     /// the library would garble what follows.
     [[nodiscard]] bool write_failed() const;
