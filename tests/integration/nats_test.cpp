@@ -5,6 +5,7 @@
 #include "support/catch.hpp"
 #include "support/nats_server.hpp"
 #include "support/publishing.hpp"
+#include "support/resetting_nats.hpp"
 
 namespace {
 
@@ -138,4 +139,21 @@ TEST_CASE(
     support::publishing third{broker};
     CHECK(send(third) == 2);
     CHECK(third.receipts.contains(3));
+}
+
+// The client library takes a ping that it could not write for one that was answered, until its
+// reader has seen the end of the connection: a matter of microseconds, so it is tried often.
+TEST_CASE("core NATS hands nothing over on a connection that was just reset") {
+    int accepted = 0;
+    for (int i = 0; i < 300; ++i) {
+        support::resetting_nats server;
+        support::publishing to{outbox::nats_broker{{.url = server.url()}},
+                               std::chrono::milliseconds{400}};
+        server.reset();
+        std::vector<outbox::receipt> arrived;
+        static_cast<void>(to.send(to.add("law.one", "x")));
+        to.channel().collect(arrived);
+        for (auto const& one : arrived) accepted += one.what == outcome::accepted ? 1 : 0;
+    }
+    CHECK(accepted == 0);
 }
