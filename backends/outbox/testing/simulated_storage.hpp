@@ -59,7 +59,7 @@ public:
 
         acquired acquire(acquire_request const& request) {
             auto const act = [on = on_, request] { return on->acquire(request); };
-            return call("acquire", act, [act] { return act; });
+            return call("acquire", act, [&act] { return std::function{act}; });
         }
         round_reply exchange(round_request const& request) {
             return call(
@@ -74,7 +74,7 @@ public:
                 on->release(all);
                 return 0;
             };
-            call("release", act, [act] { return act; });
+            call("release", act, [&act] { return std::function{act}; });
         }
         [[nodiscard]] int descriptor() const {
             return -1;
