@@ -15,6 +15,18 @@ namespace support {
 
 using namespace std::chrono_literals;
 
+/// Everything soon.
+inline outbox::options quick() {
+    outbox::options settings;
+    settings.lease_duration = 1s;
+    settings.poll_interval = 100ms;
+    settings.backoff_min = 10ms;
+    settings.backoff_max = 100ms;
+    settings.probe_max = 100ms;
+    settings.max_attempts = 3;
+    return settings;
+}
+
 /// What all processes share.
 struct market {
     outbox::manual_clock clock{};

@@ -11,19 +11,9 @@ namespace {
 using namespace std::chrono_literals;
 using outbox::outcome;
 using support::market;
+using support::quick;
 using support::shop;
 using failure = outbox::memory_broker::failure;
-
-outbox::options quick() {
-    outbox::options settings;
-    settings.lease_duration = 1s;
-    settings.poll_interval = 100ms;
-    settings.backoff_min = 10ms;
-    settings.backoff_max = 100ms;
-    settings.probe_max = 100ms;
-    settings.max_attempts = 3;
-    return settings;
-}
 
 /// A broker that fails certain payloads in one way.
 void fail(outbox::memory_broker& broker, std::string payload, outcome what) {
@@ -214,26 +204,18 @@ TEST_CASE("contention changes nothing, and what is decided is settled later") {
     CHECK(at.box.stats().storage.backlog == 0);
 }
 
-TEST_CASE("a worker whose lease ran out sends nothing more, and another one takes over") {
+TEST_CASE("a doubt counts against no message while nothing that was sent later is accepted") {
     market all;
-    shop first{all, quick()};
-    shop second{all, quick()};
-    auto stale = first.box.make_worker();
-    auto next = second.box.make_worker();
-    all.broker.fail_next(1, outcome::rejected);
-    first.place("1", "k");
-    first.storage.after([&](std::string_view verb) {
-        // It stalls between reading and sending.
-        if (verb == "exchange") all.clock.advance(2s);
-    });
-    stale.step();
-    CHECK(all.payloads().empty());
-    first.storage.after({});
-    first.place("2", "k");
-    second.run(next, 3, 10ms);
-    CHECK(all.payloads() == "12");
-    first.run(stale, 3, 10ms);
-    CHECK(all.payloads() == "12");
+    std::vector<std::int32_t> attempts;
+    shop at{all, quick(), outbox::observers{[&](outbox::event::attempt_failed const& one) {
+                attempts.push_back(one.attempts);
+            }}};
+    all.broker.fail_next(2, outcome::unknown);
+    at.place("1");
+    auto worker = at.box.make_worker();
+    at.run(worker, 10, 100ms);
+    CHECK(all.payloads() == "1");
+    CHECK(attempts == std::vector{0, 0});
 }
 
 TEST_CASE("a broker that never says whether messages arrived is not sent them without end") {
@@ -291,48 +273,4 @@ TEST_CASE("a probe comes when its wait is over, not at the next poll") {
     all.broker.come_up();
     at.run(worker, 3, 50ms);
     CHECK(all.payloads() == "1");
-}
-
-TEST_CASE("a message that kills its worker is buried, and its batch mates are delivered") {
-    market all;
-    auto settings = quick();
-    settings.backoff_max = 20ms;
-    bool killed = false;
-    all.broker.answer_with([&](outbox::record const& one) {
-        killed = killed || one.payload == "killer";
-        return killed ? std::optional{failure{outcome::unknown, "dead"}} : std::nullopt;
-    });
-    int deaths = 0;
-    {
-        shop at{all, settings};
-        for (int i = 0; i < 20; ++i) {
-            at.place(i == 7 ? "killer" : "m" + std::to_string(i), "k" + std::to_string(i % 10));
-        }
-    }
-    shop watch{all, settings};
-    while (watch.box.stats().storage.backlog > 0 && deaths < 20) {
-        shop at{all, settings};
-        auto worker = at.box.make_worker();
-        at.storage.before([&](std::string_view) {
-            if (killed) throw outbox::error{outbox::errc::unavailable, "dead"};
-        });
-        for (int i = 0; i < 300 && !killed; ++i) {
-            worker.drain(1s);
-            all.clock.advance(10ms);
-        }
-        deaths += killed ? 1 : 0;
-        worker.stop(0s);
-        killed = false;
-        all.clock.advance(2s);
-    }
-    CHECK(deaths == 5);  // to suspect, to be careful, and three that count
-    REQUIRE(watch.box.dead_letters().size() == 1);
-    CHECK(watch.box.dead_letters()[0].payload == "killer");
-    CHECK(watch.box.dead_letters()[0].deaths == 3);
-    auto const copies = all.broker.delivered();
-    for (int i = 0; i < 20; ++i) {
-        auto const arrived = std::ranges::any_of(
-            copies, [&](auto const& one) { return one.payload == "m" + std::to_string(i); });
-        CHECK((arrived || i == 7));
-    }
 }
