@@ -43,13 +43,13 @@ TEST_CASE("a worker whose lease ran out sends nothing more, and another one take
 TEST_CASE("a lease counts from before the call that brought it, less a publish timeout") {
     market all;
     shop at{all, quick()};
-    auto worker = at.box.make_worker();
     std::deque<std::string_view> slow{};
     at.storage.after([&](std::string_view verb) {
         if (slow.empty() || verb != slow.front()) return;
         slow.pop_front();
         all.clock.advance(400ms);
     });
+    auto worker = at.box.make_worker();
     SECTION("when it was acquired") {
         at.place("1");
         slow = {"acquire", "exchange"};  // acquired at 0 ms, told at 400 ms, read at 800 ms
