@@ -23,12 +23,10 @@ namespace support {
 class nats_server {
 public:
     /// `more` is added to the configuration: users, TLS, limits.
-    explicit nats_server(std::string const& more = {}) : port_{free_port()} {
-        std::ofstream config{folder_.path() / "nats.conf"};
-        config << "listen: \"127.0.0.1:" << port_ << "\"\n"
-               << "jetstream { store_dir: \"" << (folder_.path() / "data").string() << "\" }\n"
-               << more << '\n';
-        config.close();
+    explicit nats_server(std::string const& more = {}, std::filesystem::path const& parent =
+                                                           std::filesystem::temp_directory_path())
+        : folder_{parent}, port_{free_port()} {
+        configure(more);
         start();
     }
 
@@ -45,6 +43,16 @@ public:
         process_ = child_process{{"nats-server", "-c", (folder_.path() / "nats.conf").string()},
                                  folder_.path() / "log"};
         wait_until_ready("nats-server", [&] { return accepts_connections(port_); });
+    }
+    /// What holds instead of `more` from the next start on, or from the next reload.
+    void configure(std::string const& more) const {
+        std::ofstream config{folder_.path() / "nats.conf"};
+        config << "listen: \"127.0.0.1:" << port_ << "\"\n"
+               << "jetstream { store_dir: \"" << (folder_.path() / "data").string() << "\" }\n"
+               << more << '\n';
+    }
+    void reload() const {
+        process_.send(SIGHUP);
     }
     void kill() {
         process_.stop(SIGKILL);
@@ -63,7 +71,7 @@ public:
     }
 
 private:
-    temporary_folder folder_{};
+    temporary_folder folder_;
     int port_;
     child_process process_{};
 };
@@ -73,6 +81,8 @@ struct stored_message {
     std::string subject{};
     std::string payload{};
     std::vector<std::pair<std::string, std::string>> headers{};
+    std::uint64_t sequence{0};
+    std::int64_t time{0};  ///< when the server stored it, in nanoseconds of Unix time
 
     [[nodiscard]] std::string header(std::string_view name) const {
         for (auto const& [key, value] : headers) {
@@ -105,16 +115,13 @@ public:
     template <class Change>
     void add_stream(std::string const& name, std::vector<std::string> const& subjects,
                     Change&& change) {
-        std::vector<char const*> pointers;
-        for (auto const& one : subjects) pointers.push_back(one.c_str());
-        jsStreamConfig config;
-        jsStreamConfig_Init(&config);
-        config.Name = name.c_str();
-        config.Subjects = pointers.data();
-        config.SubjectsLen = static_cast<int>(pointers.size());
-        change(config);
-        jsErrCode code{};
-        require(js_AddStream(nullptr, context_, &config, nullptr, &code), "add stream");
+        set_stream(js_AddStream, name, subjects, change);
+    }
+    /// The same for one that is there: what `change` does not set is as by default again.
+    template <class Change>
+    void update_stream(std::string const& name, std::vector<std::string> const& subjects,
+                       Change&& change) {
+        set_stream(js_UpdateStream, name, subjects, change);
     }
     void add_stream(std::string const& name, std::vector<std::string> const& subjects) {
         add_stream(name, subjects, [](jsStreamConfig&) {});
@@ -123,29 +130,45 @@ public:
         jsErrCode code{};
         require(js_DeleteStream(context_, name.c_str(), nullptr, &code), "delete stream");
     }
-    /// All that the stream holds, in its order.
-    [[nodiscard]] std::vector<stored_message> read(std::string const& stream) {
+    struct extent {
+        std::uint64_t first{0};
+        std::uint64_t last{0};
+        std::uint64_t messages{0};
+    };
+    [[nodiscard]] extent extent_of(std::string const& stream) {
         jsStreamInfo* info = nullptr;
         jsErrCode code{};
         require(js_GetStreamInfo(&info, context_, stream.c_str(), nullptr, &code), "stream info");
-        auto const first = std::max<std::uint64_t>(info->State.FirstSeq, 1);
-        auto const last = info->State.LastSeq;
+        extent const found{std::max<std::uint64_t>(info->State.FirstSeq, 1), info->State.LastSeq,
+                           info->State.Msgs};
         jsStreamInfo_Destroy(info);
-        std::vector<stored_message> all;
-        for (auto sequence = first; sequence <= last; ++sequence) {
+        return found;
+    }
+    /// Shows all that the stream holds, in its order.
+    template <class Visit>
+    void for_each(std::string const& stream, Visit&& visit) {
+        auto const all = extent_of(stream);
+        for (auto sequence = all.first; sequence <= all.last; ++sequence) {
             natsMsg* message = nullptr;
+            jsErrCode code{};
             auto const status =
                 js_GetMsg(&message, context_, stream.c_str(), sequence, nullptr, &code);
             if (status == NATS_NOT_FOUND) continue;
             require(status, "get message");
-            all.push_back(copy(message));
+            visit(copy(message));
             natsMsg_Destroy(message);
         }
+    }
+    [[nodiscard]] std::vector<stored_message> read(std::string const& stream) {
+        std::vector<stored_message> all;
+        for_each(stream, [&](stored_message one) { all.push_back(std::move(one)); });
         return all;
     }
     [[nodiscard]] static stored_message copy(natsMsg* message) {
         stored_message read;
         read.subject = natsMsg_GetSubject(message);
+        read.sequence = natsMsg_GetSequence(message);
+        read.time = natsMsg_GetTime(message);
         read.payload.assign(natsMsg_GetData(message),
                             static_cast<std::size_t>(natsMsg_GetDataLength(message)));
         char const** names = nullptr;
@@ -163,6 +186,20 @@ public:
     }
 
 private:
+    template <class Set, class Change>
+    void set_stream(Set set, std::string const& name, std::vector<std::string> const& subjects,
+                    Change&& change) {
+        std::vector<char const*> pointers;
+        for (auto const& one : subjects) pointers.push_back(one.c_str());
+        jsStreamConfig config;
+        jsStreamConfig_Init(&config);
+        config.Name = name.c_str();
+        config.Subjects = pointers.data();
+        config.SubjectsLen = static_cast<int>(pointers.size());
+        change(config);
+        jsErrCode code{};
+        require(set(nullptr, context_, &config, nullptr, &code), "set stream");
+    }
     static void require(natsStatus status, char const* what) {
         if (status != NATS_OK) {
             throw std::runtime_error{std::string{what} + ": " + natsStatus_GetText(status)};

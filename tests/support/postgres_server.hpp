@@ -57,7 +57,9 @@ private:
 
 class postgres_server {
 public:
-    postgres_server() : port_{free_port()} {
+    explicit postgres_server(
+        std::filesystem::path const& parent = std::filesystem::temp_directory_path())
+        : folder_{parent}, port_{free_port()} {
         auto const data = folder_.path() / "data";
         if (::geteuid() == 0) {
             passwd const* const account = ::getpwnam("postgres");
@@ -114,6 +116,17 @@ public:
             if (!server_.running()) throw std::runtime_error{"postgres ended:\n" + log_text()};
             return PQping(connection_string().c_str()) == PQPING_OK;
         });
+    }
+    /// False when it has ended by itself, too.
+    [[nodiscard]] bool running() {
+        return server_.running();
+    }
+    /// One more line of pg_hba.conf, before the others; holds from the next reload on.
+    void add_access_rule(std::string const& line) const {
+        auto const path = folder_.path() / "data" / "pg_hba.conf";
+        std::stringstream others;
+        others << std::ifstream{path}.rdbuf();
+        std::ofstream{path} << line << '\n' << others.str();
     }
     /// Ends sessions and stops in order.
     void stop() {
@@ -187,7 +200,7 @@ private:
         return found;
     }
 
-    temporary_folder folder_{};
+    temporary_folder folder_;
     int port_;
     int schemas_{0};
     child_process server_{};

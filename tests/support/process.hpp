@@ -27,11 +27,12 @@
 
 namespace support {
 
-/// A new folder under the system's temporary folder, removed with all it holds.
+/// A new folder under the system's temporary folder, or another one, removed with all it holds.
 class temporary_folder {
 public:
-    temporary_folder() {
-        auto pattern = (std::filesystem::temp_directory_path() / "outbox-XXXXXX").string();
+    explicit temporary_folder(
+        std::filesystem::path const& parent = std::filesystem::temp_directory_path()) {
+        auto pattern = (parent / "outbox-XXXXXX").string();
         if (::mkdtemp(pattern.data()) == nullptr) {
             throw std::system_error{errno, std::generic_category(), pattern};
         }
