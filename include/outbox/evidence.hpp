@@ -5,6 +5,7 @@
 // name across retries and tenures, in memory alone: forgetting costs another try, never a message.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 
@@ -20,13 +21,14 @@ public:
     static constexpr std::int32_t breaks_forgiven = 3;
 
     /// Nothing took the topic of this message, sent as `token`. Returns whether that is its own
-    /// fault: something that was sent after its first such failure has been accepted.
+    /// fault: something that was sent after its first such failure has been accepted. What was
+    /// held against it once is not held against it again.
     [[nodiscard]] bool unroutable(message_id const& id, attempt_token token,
                                   attempt_token latest_accepted) {
         auto& since = find(id).unroutable_since;
         if (since == 0) since = token;
         if (latest_accepted <= since) return false;
-        since = token;
+        since = std::max(token, latest_accepted);
         return true;
     }
     /// The connection broke while this message was in flight as `token`, and nothing else if
@@ -36,7 +38,7 @@ public:
                                         attempt_token latest_accepted, bool alone) {
         auto& one = find(id);
         if (one.broken_since != 0 && latest_accepted <= one.broken_since) return false;
-        one.broken_since = token;
+        one.broken_since = std::max(token, latest_accepted);
         if (one.breaks < breaks_forgiven) {
             ++one.breaks;
             return false;

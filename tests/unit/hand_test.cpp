@@ -234,6 +234,9 @@ TEST_CASE("a topic that nothing takes is a message's own fault once others were 
     CHECK_FALSE(against.unroutable(numbered(1), 6, 4));
     CHECK(against.unroutable(numbered(1), 8, 7));
     CHECK_FALSE(against.unroutable(numbered(1), 9, 7));
+    // One acceptance speaks against it once, also when it came before the failure was heard of.
+    CHECK(against.unroutable(numbered(1), 10, 12));
+    CHECK_FALSE(against.unroutable(numbered(1), 14, 12));
 }
 
 TEST_CASE("what was in flight when the connection broke is blamed only when it was alone") {
@@ -249,6 +252,8 @@ TEST_CASE("what was in flight when the connection broke is blamed only when it w
     CHECK(against.broke_connection(numbered(1), 102, 101, true));
     // Nothing was accepted since: the broker may be what breaks.
     CHECK_FALSE(against.broke_connection(numbered(1), 104, 101, true));
+    CHECK(against.broke_connection(numbered(1), 106, 108, true));
+    CHECK_FALSE(against.broke_connection(numbered(1), 110, 108, true));
     against.clear(numbered(1));
     CHECK_FALSE(against.goes_alone(numbered(1)));
 }

@@ -59,10 +59,11 @@ struct ghost {
     bool scheduled{false};
     bool acknowledged{false};
     int copies{0};
-    int failures{0};      ///< that speak against the message
-    int touches{0};       ///< times that an operator, or a crash of the storage, made it wait again
-    int accusations{0};   ///< times that it was found alone in the hand of a dead worker
-    int acceptances{-1};  ///< in the whole world, when it failed last
+    int failures{0};     ///< that speak against the message
+    int touches{0};      ///< times that an operator, or a crash of the storage, made it wait again
+    int accusations{0};  ///< times that it was found alone in the hand of a dead worker
+    /// In the whole world, when it last failed in the hand of this or that life.
+    std::map<int, int> acceptances{};
     bool uncounted{false};
     std::vector<sending> sendings{};
 };
@@ -142,12 +143,13 @@ public:
     void landed(message_id const& id);
     void answered(message_id const& id, attempt_token token, int life, end_of_sending end);
     /// Something befell a copy that may cost an attempt; if it was sent in an outage, only when
-    /// something else was accepted since this message's last failure.
+    /// something else was accepted since this message's last failure that its worker knows of.
     void doubted(message_id const& id) {
         auto& of = messages.at(id);
-        auto const before = std::exchange(of.acceptances, acceptances);
-        of.uncounted =
-            outage_since && of.sendings.back().at >= *outage_since && before == acceptances;
+        auto const& copy = of.sendings.back();
+        bool const passing = has_passed_since_failure(of);
+        of.acceptances[copy.life] = acceptances;
+        of.uncounted = outage_since && copy.at >= *outage_since && !passing;
         if (!of.uncounted) ++of.failures;
     }
     /// What befell its last copy was its own fault, outage or not.
@@ -180,6 +182,11 @@ public:
     }
 
 private:
+    /// Anything was accepted since the worker that sent it last saw it fail.
+    [[nodiscard]] bool has_passed_since_failure(ghost const& of) const {
+        auto const failed = of.acceptances.find(of.sendings.back().life);
+        return failed == of.acceptances.end() || failed->second != acceptances;
+    }
     [[nodiscard]] bool is_through(ghost const& one) const;
     [[nodiscard]] char const* excuse(ghost const& of, sending const& earlier,
                                      partition_number partition) const;
@@ -317,7 +324,7 @@ inline void ledger::settled(settlement const& one, message_id const& id) {
     }
     if (one.what != fate::retry && one.what != fate::bury) return;
     // Silence in an outage shows when that is over.
-    if (std::exchange(of.uncounted, false) && of.acceptances != acceptances) ++of.failures;
+    if (std::exchange(of.uncounted, false) && has_passed_since_failure(of)) ++of.failures;
     // What is refused may be so before it is ever sent.
     require(one.attempts <= of.failures + (of.wrong == poison::refused ? 1 : 0),
             "G12: attempts for nothing", of);
