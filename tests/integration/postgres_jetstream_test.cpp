@@ -6,41 +6,11 @@
 #include <set>
 #include <string>
 
-#include "outbox/broker/jetstream.hpp"
-#include "outbox/outbox.hpp"
 #include "support/catch.hpp"
-#include "support/nats_server.hpp"
-#include "support/postgres_case.hpp"
-
-namespace {
+#include "support/postgres_to_jetstream.hpp"
 
 using namespace std::chrono_literals;
-
-struct whole {
-    support::postgres_case shop{};
-    support::nats_server nats{};
-    outbox::basic_outbox<outbox::postgres_storage, outbox::jetstream_broker> box{
-        shop.storage,
-        outbox::jetstream_broker{
-            {.connection = {.url = nats.url()},
-             .create_stream = outbox::jetstream_stream{.name = "ALL", .subjects = {"all.>"}}}},
-        {.poll_interval = 50ms,
-         .lease_duration = 4s,
-         .max_attempts = 3,
-         .backoff_min = 10ms,
-         .backoff_max = 50ms,
-         .probe_max = 100ms}};
-
-    void wait_until_delivered() {
-        support::wait_until_ready("the delivery of everything",
-                                  [&] { return box.stats().storage.backlog == 0; });
-    }
-    [[nodiscard]] std::vector<support::stored_message> arrived() const {
-        return support::nats_client{nats.url()}.read("ALL");
-    }
-};
-
-}  // namespace
+using whole = support::postgres_to_jetstream;
 
 TEST_CASE(
     "what plain SQL put in is delivered in its place, and a bad row dies without stopping it") {
