@@ -10,6 +10,8 @@
 #include <functional>
 #include <new>
 
+#include "outbox/broker/memory.hpp"
+#include "outbox/outbox.hpp"
 #include "support/catch.hpp"
 #include "support/sqlite_case.hpp"
 
@@ -253,5 +255,49 @@ TEST_CASE("a worker takes over from one that was killed, and delivers the rest")
     CHECK(next.wait() == 0);
     CHECK(counts[3] == 200 - 63);
     support::sqlite_handle sql{at.path};
+    CHECK(sql("select count(*) from outbox where state = 4") == "200");
+}
+
+TEST_CASE("a lock that is held for seconds, even by one who dies with it, loses nothing") {
+    bool const dies = GENERATE(false, true);
+    shared_file at;
+    shared_counts counts;
+    at.set_up();
+    {
+        fork_of producing{[&] { take_orders(at.path, 0, 0, 40, counts[0], [](int, int) {}); }};
+        REQUIRE(producing.wait() == 0);
+    }
+    fork_of holding{[&] {
+        support::sqlite_handle sql{at.path};
+        sql("begin immediate");
+        sql("insert into orders values (1, 1)");
+        counts[1] = 1;
+        // Longer than any call of the worker's may take.
+        std::this_thread::sleep_for(3s);
+        if (dies) ::raise(SIGKILL);
+        sql("rollback");
+    }};
+    support::wait_until_ready("the lock", [&] { return counts[1] == 1; });
+    fork_of working{[&] {
+        outbox::memory_broker broker;
+        outbox::basic_outbox<outbox::sqlite_storage, outbox::memory_broker> box{
+            outbox::sqlite_storage{at.path}, broker, {.poll_interval = 50ms, .lease_duration = 2s}};
+        auto worker = box.start_worker();
+        support::wait_until_ready("the delivery of everything",
+                                  [&] { return broker.count() == 200; });
+        if (!worker.stop(10s).clean()) throw std::runtime_error{"a lease was left"};
+        int last = -1;
+        for (auto const& one : broker.delivered()) {
+            auto const order = std::stoi(one.payload);
+            if (order < last) throw std::runtime_error{"out of order"};
+            last = order;
+        }
+        counts[2] = static_cast<int>(broker.count());
+    }};
+    CHECK(holding.wait() == (dies ? -SIGKILL : 0));
+    CHECK(working.wait() == 0);
+    CHECK(counts[2] == 200);
+    support::sqlite_handle sql{at.path};
+    CHECK(sql("select count(*) from orders") == "40");
     CHECK(sql("select count(*) from outbox where state = 4") == "200");
 }
