@@ -12,6 +12,45 @@
 using namespace std::chrono_literals;
 using whole = support::postgres_to_jetstream;
 
+namespace {
+
+constexpr int keys = 20;
+
+/// Numbers `from`, `from + 1`, … in transactions of ten.
+void place(whole& at, int from, int until) {
+    for (int number = from; number < until;) {
+        auto work = at.box.begin(at.shop.sql.handle());
+        for (int i = 0; i < 10; ++i, ++number) {
+            at.box.create_message(work, "all.numbers", std::to_string(number),
+                                  {.key = std::to_string(number % keys)});
+        }
+        work.commit();
+    }
+}
+
+struct found {
+    std::set<int> numbers{};
+    int disorder{0};  ///< of the first copies, within a key
+};
+
+/// What the stream holds, copies left out.
+found first_copies(whole const& at) {
+    found all;
+    std::map<int, int> last;
+    std::set<std::string> ids;
+    for (auto const& one : at.arrived()) {
+        if (!ids.insert(one.header("Outbox-Message-Id")).second) continue;
+        int const number = std::stoi(one.payload);
+        auto& before = last.try_emplace(number % keys, -1).first->second;
+        all.disorder += number < before ? 1 : 0;
+        before = number;
+        all.numbers.insert(number);
+    }
+    return all;
+}
+
+}  // namespace
+
 TEST_CASE(
     "what plain SQL put in is delivered in its place, and a bad row dies without stopping it") {
     whole at;
@@ -61,34 +100,48 @@ TEST_CASE(
     auto first = at.box.start_worker();
     auto second = at.box.start_worker();
     constexpr int count = 3'000;
-    for (int number = 0; number < count;) {
-        auto work = at.box.begin(at.shop.sql.handle());
-        for (int i = 0; i < 10; ++i, ++number) {
-            at.box.create_message(work, "all.kill", std::to_string(number),
-                                  {.key = std::to_string(number % 20)});
-        }
-        work.commit();
-        if (number % 1'000 == 500) {
-            at.nats.kill();
-            at.nats.start();
-        }
+    for (int number = 0; number < count; number += 500) {
+        place(at, number, number + 500);
+        at.nats.kill();
+        at.nats.start();
     }
     at.wait_until_delivered();
     CHECK(at.box.stats().storage.dead == 0);
-    std::map<int, int> last;
-    std::set<std::string> ids;
-    std::set<int> numbers;
-    int disorder = 0;
-    for (auto const& one : at.arrived()) {
-        if (!ids.insert(one.header("Outbox-Message-Id")).second) continue;
-        int const number = std::stoi(one.payload);
-        auto& before = last.try_emplace(number % 20, -1).first->second;
-        disorder += number < before;
-        before = number;
-        numbers.insert(number);
-    }
-    CHECK(numbers.size() == count);
-    CHECK(disorder == 0);
+    auto const all = first_copies(at);
+    CHECK(all.numbers.size() == count);
+    CHECK(all.disorder == 0);
     CHECK(first.stop(10s).clean());
     CHECK(second.stop(10s).clean());
+}
+
+TEST_CASE("what a broker lost after it had acknowledged it is brought back by a replay") {
+    whole at;
+    namespace files = std::filesystem;
+    auto const store = at.nats.folder() / "data";
+    auto const copy = at.nats.folder() / "copy";
+    auto worker = at.box.start_worker();
+    place(at, 0, 500);
+    at.wait_until_delivered();
+    at.nats.stop();
+    files::copy(store, copy, files::copy_options::recursive);
+    at.nats.start();
+    auto const before =
+        std::chrono::floor<std::chrono::microseconds>(outbox::system_clock{}.wall());
+    place(at, 500, 1'500);
+    at.wait_until_delivered();
+    REQUIRE(first_copies(at).numbers.size() == 1'500);
+
+    // As after a power loss: acknowledged, and not on the disk.
+    at.nats.kill();
+    files::remove_all(store);
+    files::rename(copy, store);
+    at.nats.start();
+    REQUIRE(first_copies(at).numbers.size() == 500);
+    CHECK(at.box.replay(before - 1s, before + 10min, 300) >= 1'000);
+    at.wait_until_delivered();
+    auto const all = first_copies(at);
+    CHECK(all.numbers.size() == 1'500);
+    CHECK(all.disorder == 0);
+    CHECK(at.box.stats().storage.dead == 0);
+    CHECK(worker.stop(10s).clean());
 }
