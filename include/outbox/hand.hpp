@@ -246,6 +246,8 @@ public:
         }
         return false;
     }
+    /// Forgets everything, and needs no memory for it.
+    void clear() noexcept;
     /// Gives back what was read of a partition and not begun, unwritten.
     void hand_back(partition_number partition);
 

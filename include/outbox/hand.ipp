@@ -106,6 +106,25 @@ inline void hand::forget_if_done(line& of) {
     std::erase_if(lines_, [&](auto const& entry) { return done(entry.second); });
 }
 
+inline void hand::clear() noexcept {
+    slots_.clear();
+    free_.clear();
+    lines_.clear();
+    parked_.clear();
+    sendable_.clear();
+    sent_.clear();
+    adopted_.clear();
+    hot_.clear();
+    settlements_.clear();
+    settled_slots_.clear();
+    stored_.clear();
+    stored_slots_.clear();
+    used_ = 0;
+    in_flight_ = 0;
+    idle_lines_ = 0;
+    bytes_ = 0;
+}
+
 template <class Visit>
 void hand::drop(partition_number partition, Visit&& visit) {
     std::size_t kept = 0;

@@ -61,8 +61,8 @@ public:
     /// Never throws: what went wrong is an event, and a wait.
     round_summary round() noexcept {
         done_ = {};
-        auto const began = now();
-        try {
+        guard([&] {
+            auto const began = now();
             listen(began);
             connect_channel(began);
             collect();
@@ -77,19 +77,15 @@ public:
             give_back();
             purge();
             report(began);
-        } catch (given_up const&) {
-            return done_;
-        } catch (std::exception const& unforeseen) {
-            storage_failed(errc::outcome_unknown, unforeseen.what());
-        } catch (...) {
-            storage_failed(errc::outcome_unknown, "something that is no std::exception was thrown");
-        }
+        });
         return done_;
     }
 
     /// Stores what is decided, and reads nothing: what a test's `step` does after its round.
-    void settle() {
-        if (session_ && !hand_.settlements().empty()) exchange(false);
+    void settle() noexcept {
+        guard([&] {
+            if (session_ && !hand_.settlements().empty()) exchange(false);
+        });
     }
     /// Takes no more work; rounds from now on bring what is in hand to its end and release.
     void finish() {
@@ -103,6 +99,7 @@ public:
         for (auto& [partition, mine] : tenures_) mine.ending = true;
         try {
             release(true);
+            tell_held();
         } catch (...) {  // NOLINT: what could not be released is still held, and listed
         }
     }
@@ -175,6 +172,19 @@ private:
         attempt_token token{0};
         std::string reason{};
     };
+
+    template <class Act>
+    void guard(Act&& act) noexcept {
+        try {
+            act();
+        } catch (given_up const&) {  // NOLINT: nobody waits for this worker any more
+        } catch (std::exception const& unforeseen) {
+            start_over(unforeseen.what());
+        } catch (...) {
+            start_over("something that is no std::exception was thrown");
+        }
+    }
+    void start_over(char const* reason) noexcept;
 
     void listen(monotonic_time at);
     void look() {

@@ -190,6 +190,31 @@ void relay<Parts>::storage_failed(errc code, std::string const& reason) {
     forfeit();
 }
 
+/// What nobody foresaw, memory that ran out for one, may have left anything half-done. So this goes
+/// on as a worker that was just started, and needs no memory to get there.
+template <class Parts>
+void relay<Parts>::start_over(char const* reason) noexcept {
+    channel_.reset();
+    session_.reset();
+    hand_.clear();
+    earlier_.forget_unaccepted();
+    undecided_.clear();
+    suspects_due_ = false;
+    next_seek_ = {};
+    look();
+    auto const wait = storage_breaker_.fail(now(), random_.random());
+    tell([&] { return event::storage_lost{errc::outcome_unknown, reason, wait}; });
+    auto const left = std::exchange(tenures_, {});
+    try {
+        for (auto const& [partition, mine] : left) {
+            left_behind_[partition] = mine.deadline + publish_timeout();
+        }
+        tell_held();
+        tell_status(reason);
+    } catch (...) {  // NOLINT: what is told of this worker stays as it was
+    }
+}
+
 /// Everything held through a lost session is forfeit: leases, hand, marks. What is on its way, or
 /// arrived and not yet settled, is remembered by name.
 template <class Parts>

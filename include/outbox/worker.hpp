@@ -148,7 +148,6 @@ private:
             }
             if (line.is_cut()) return;
             relay_part.release_all();
-            line.update([&](worker_status& status) { status.partitions = relay_part.held(); });
             notify(of->observer, [&] {
                 return event::worker_stopped{id, relay_part.held().size()};
             });

@@ -146,6 +146,9 @@ private:
         explicit shared_state(Clock of) : clock{std::move(of)}, all(partitions) {}
 
         void commit(connection& on);
+        void store(std::span<typename connection::staged_message> drafts);
+        void take_back(sequence_number before) noexcept;
+        stored& wait_again(stored& message);
         [[nodiscard]] bool holds_work(partition_number number, bool dead_letters_block) const;
         [[nodiscard]] std::optional<parked_key> parking(partition_number number,
                                                         std::string const& key,
@@ -201,7 +204,10 @@ private:
         : state_{std::move(state)}, worker_{worker} {}
 
     [[nodiscard]] bool owns(partition_number number) const;
+    void accuse(partition& p, tenure& got);
     void settle(settlement const& one, holding& mine);
+    void settle(settlement const& one, partition& p, by_sequence& from,
+                typename by_sequence::iterator found);
     void read_ready(partition_number number, holding& mine, round_request const& request,
                     round_reply& reply);
     void read_due(due_key const& due, round_request const& request, round_reply& reply);

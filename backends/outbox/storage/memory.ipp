@@ -66,7 +66,8 @@ void basic_memory_storage<Clock>::append(transaction on, std::span<draft const> 
         copy.payload = take(one.payload.size());
         added.push_back({copy, std::move(text)});
     }
-    std::move(added.begin(), added.end(), std::back_inserter(target.staged_));
+    target.staged_.insert(target.staged_.end(), std::make_move_iterator(added.begin()),
+                          std::make_move_iterator(added.end()));
 }
 
 template <clock Clock>
@@ -82,6 +83,18 @@ void basic_memory_storage<Clock>::shared_state::commit(connection& on) {
                             " was stored by another transaction in the meantime"};
         }
     }
+    auto const before = last_sequence;
+    try {
+        store(drafts);
+    } catch (...) {
+        take_back(before);
+        throw;
+    }
+}
+
+template <clock Clock>
+void basic_memory_storage<Clock>::shared_state::store(
+    std::span<typename connection::staged_message> drafts) {
     auto const now = clock.now();
     auto const wall = clock.wall();
     for (auto& staged : drafts) {
@@ -97,7 +110,6 @@ void basic_memory_storage<Clock>::shared_state::commit(connection& on) {
         message.text = std::move(staged.text);
         message.caller_chose_id = head.caller_chose_id;
         message.created_at = wall;
-        if (head.caller_chose_id) chosen_ids.insert(head.id);
         auto& p = all[static_cast<std::size_t>(message.head.partition)];
         if (head.not_before && *head.not_before > wall) {
             message.head.state = record_state::scheduled;
@@ -105,6 +117,22 @@ void basic_memory_storage<Clock>::shared_state::commit(connection& on) {
         } else {
             p.ready.emplace_hint(p.ready.end(), message.head.sequence, std::move(message));
         }
+        if (head.caller_chose_id) chosen_ids.insert(head.id);
+    }
+}
+
+/// Memory ran out in the middle of a commit: what was stored of it, after `before`, goes.
+template <clock Clock>
+void basic_memory_storage<Clock>::shared_state::take_back(sequence_number before) noexcept {
+    auto const is_new = [&](auto const& entry) {
+        auto const& head = entry.second.head;
+        if (head.sequence <= before) return false;
+        if (entry.second.caller_chose_id) chosen_ids.erase(head.id);
+        return true;
+    };
+    for (auto& p : all) {
+        std::erase_if(p.ready, is_new);
+        std::erase_if(p.scheduled, is_new);
     }
 }
 
@@ -190,23 +218,9 @@ acquired basic_memory_storage<Clock>::session::acquire(acquire_request const& re
         bool const died = p.owner && *p.owner != worker_;
         tenure got{.partition = number, .epoch = ++p.epoch};
         if (died) {
+            accuse(p, got);
             ++p.care.strikes;
             p.care.left = p.care.reach;
-            if (auto noted = p.ready.extract(p.suspect)) {
-                auto const key = std::string{noted.mapped().head.key};
-                noted.mapped().head.state = record_state::retrying;
-                p.retrying[key].insert(std::move(noted));
-            }
-            for (auto& [key, messages] : p.retrying) {
-                auto const found = messages.find(p.suspect);
-                if (found == messages.end()) continue;
-                auto& message = found->second;
-                ++message.head.deaths;
-                message.due = now;
-                message.in_hand = got.epoch;
-                got.accused = accused_record{message.head.sequence, message.head.id, key,
-                                             message.head.attempts, message.head.deaths};
-            }
         }
         p.suspect = 0;
         p.owner = worker_;
@@ -241,6 +255,28 @@ acquired basic_memory_storage<Clock>::session::acquire(acquire_request const& re
         }
     }
     return result;
+}
+
+/// The record that was in flight alone when its worker died.
+template <clock Clock>
+void basic_memory_storage<Clock>::session::accuse(partition& p, tenure& got) {
+    if (auto const noted = p.ready.find(p.suspect); noted != p.ready.end()) {
+        auto& line = p.retrying[std::string{noted->second.head.key}];
+        noted->second.head.state = record_state::retrying;
+        line.insert(p.ready.extract(noted));
+    }
+    for (auto& [key, messages] : p.retrying) {
+        auto const found = messages.find(p.suspect);
+        if (found == messages.end()) continue;
+        auto& message = found->second;
+        got.accused = accused_record{message.head.sequence, message.head.id, key,
+                                     message.head.attempts, message.head.deaths + 1};
+        ++message.head.deaths;
+        message.due = state_->clock.now();
+        message.in_hand = got.epoch;
+        p.suspect = 0;
+        return;
+    }
 }
 
 template <clock Clock>
@@ -313,80 +349,97 @@ round_reply basic_memory_storage<Clock>::session::exchange(round_request const& 
 template <clock Clock>
 void basic_memory_storage<Clock>::session::settle(settlement const& one, holding& mine) {
     auto& p = state_->all[static_cast<std::size_t>(one.partition)];
-    auto const now = state_->clock.now();
-    typename by_sequence::node_type node;
-    std::string key;
+    auto const is_mine = [&](auto const& found) { return found->second.in_hand == mine.epoch; };
     if (auto const found = p.ready.find(one.sequence); found != p.ready.end()) {
-        if (found->second.in_hand != mine.epoch) return;
-        if (one.what == fate::hand_back) {
-            found->second.in_hand = 0;
-            mine.cursor = std::min(mine.cursor, one.sequence - 1);
-            return;
-        }
-        node = p.ready.extract(found);
-    } else {
-        for (auto entry = p.retrying.begin(); entry != p.retrying.end(); ++entry) {
-            auto const found_retrying = entry->second.find(one.sequence);
-            if (found_retrying == entry->second.end()) continue;
-            if (found_retrying->second.in_hand != mine.epoch) return;
-            if (one.what == fate::hand_back) {
-                found_retrying->second.in_hand = 0;
-                return;
-            }
-            node = entry->second.extract(found_retrying);
-            if (entry->second.empty()) p.retrying.erase(entry);
-            break;
-        }
+        if (!is_mine(found)) return;
+        if (one.what == fate::hand_back) mine.cursor = std::min(mine.cursor, one.sequence - 1);
+        return settle(one, p, p.ready, found);
     }
-    if (node.empty()) return;
-    if (p.suspect == one.sequence) p.suspect = 0;
-    auto& message = node.mapped();
-    message.in_hand = 0;
+    for (auto line = p.retrying.begin(); line != p.retrying.end(); ++line) {
+        auto const found = line->second.find(one.sequence);
+        if (found == line->second.end()) continue;
+        if (!is_mine(found)) return;
+        settle(one, p, line->second, found);
+        if (line->second.empty()) p.retrying.erase(line);
+        return;
+    }
+}
+
+/// Where memory runs out, nothing has happened: a place in the new state comes before anything is
+/// taken from the old one.
+template <clock Clock>
+void basic_memory_storage<Clock>::session::settle(settlement const& one, partition& p,
+                                                  by_sequence& from,
+                                                  typename by_sequence::iterator found) {
+    auto const now = state_->clock.now();
+    auto& message = found->second;
+    auto const move_to = [&](stored& place, record_state state) {
+        message.head.state = state;
+        message.ended_at = state_->clock.wall();
+        place = std::move(message);
+        from.erase(found);
+    };
+    auto const wait = [&](duration delay) {
+        if (&from == &p.ready) {
+            auto& line = p.retrying[std::string{message.head.key}];
+            line.insert(from.extract(found));
+        }
+        message.head.state = record_state::retrying;
+        message.due = now + delay;
+    };
+    auto error = one.error;
+    bool const resolved = one.what != fate::hand_back;
+    auto const sequence = one.sequence;
     switch (one.what) {
+        case fate::hand_back: message.in_hand = 0; break;
         case fate::remove:
             if (message.caller_chose_id) state_->chosen_ids.erase(message.head.id);
-            return;
+            from.erase(found);
+            break;
         case fate::stamp: {
-            message.head.state = record_state::published;
-            message.ended_at = state_->clock.wall();
-            auto const id = message.head.id;
-            state_->published.insert_or_assign(id, std::move(message));
-            return;
+            auto& place = state_->published[message.head.id];
+            message.in_hand = 0;
+            move_to(place, record_state::published);
+            break;
         }
         case fate::bury: {
-            message.head.state = record_state::dead;
+            auto& place = state_->dead[message.head.id];
+            message.in_hand = 0;
             message.head.attempts = one.attempts;
-            message.last_error = one.error;
-            message.ended_at = state_->clock.wall();
-            auto const id = message.head.id;
-            state_->dead.insert_or_assign(id, std::move(message));
-            return;
-        }
-        case fate::schedule:
-            message.head.state = record_state::scheduled;
-            p.scheduled.emplace(now + one.delay, std::move(message));
-            return;
-        case fate::retry:
-            message.head.attempts = one.attempts;
-            message.last_error = one.error;
-            message.due = now + one.delay;
+            message.last_error = std::move(error);
+            move_to(place, record_state::dead);
             break;
-        case fate::follow: message.due = now; break;
-        case fate::hand_back: return;
+        }
+        case fate::schedule: {
+            auto const place = p.scheduled.emplace(now + one.delay, stored{});
+            message.in_hand = 0;
+            move_to(place->second, record_state::scheduled);
+            break;
+        }
+        case fate::retry:
+            wait(one.delay);
+            message.in_hand = 0;
+            message.head.attempts = one.attempts;
+            message.last_error = std::move(error);
+            break;
+        case fate::follow:
+            wait(duration::zero());
+            message.in_hand = 0;
+            break;
     }
-    message.head.state = record_state::retrying;
-    p.retrying[std::string{message.head.key}].insert(std::move(node));
+    if (resolved && p.suspect == sequence) p.suspect = 0;
 }
 
 template <clock Clock>
 void basic_memory_storage<Clock>::session::promote(partition& p) {
     auto const now = state_->clock.now();
     while (!p.scheduled.empty() && p.scheduled.begin()->first <= now) {
-        auto message = std::move(p.scheduled.begin()->second);
+        auto const sequence = ++state_->last_sequence;
+        auto& message = p.ready[sequence];
+        message = std::move(p.scheduled.begin()->second);
         p.scheduled.erase(p.scheduled.begin());
         message.head.state = record_state::ready;
-        message.head.sequence = ++state_->last_sequence;
-        p.ready.emplace_hint(p.ready.end(), message.head.sequence, std::move(message));
+        message.head.sequence = sequence;
     }
 }
 
@@ -502,20 +555,35 @@ std::size_t basic_memory_storage<Clock>::requeue(dead_letter_filter const& filte
             ++next;
             continue;
         }
-        auto message = std::move(next->second);
-        next = state_->dead.erase(next);
-        auto& p = state_->all[static_cast<std::size_t>(message.head.partition)];
-        message.head.state = record_state::retrying;
+        auto& message = state_->wait_again(next->second);
         ++message.head.generation;
         message.head.attempts = 0;
         message.head.deaths = 0;
-        message.due = state_->clock.now();
-        ++p.version;
-        p.retrying[std::string{message.head.key}].emplace(message.head.sequence,
-                                                          std::move(message));
+        next = state_->dead.erase(next);
         ++done;
     }
     return done;
+}
+
+/// What an operator puts back: its owner is told. The message is moved from.
+template <clock Clock>
+auto basic_memory_storage<Clock>::shared_state::wait_again(stored& message) -> stored& {
+    auto& p = all[static_cast<std::size_t>(message.head.partition)];
+    auto line = p.retrying.find(message.head.key);
+    if (line == p.retrying.end()) {
+        line = p.retrying.emplace(message.head.key, by_sequence{}).first;
+    }
+    try {
+        auto& place = line->second[message.head.sequence];
+        place = std::move(message);
+        place.head.state = record_state::retrying;
+        place.due = clock.now();
+        ++p.version;
+        return place;
+    } catch (...) {
+        if (line->second.empty()) p.retrying.erase(line);
+        throw;
+    }
 }
 
 template <clock Clock>
@@ -549,14 +617,8 @@ std::vector<message_id> basic_memory_storage<Clock>::replay(time_range range,
             continue;
         }
         done.push_back(next->first);
-        auto message = std::move(next->second);
+        state_->wait_again(next->second);
         next = state_->published.erase(next);
-        auto& p = state_->all[static_cast<std::size_t>(message.head.partition)];
-        message.head.state = record_state::retrying;
-        message.due = state_->clock.now();
-        ++p.version;
-        p.retrying[std::string{message.head.key}].emplace(message.head.sequence,
-                                                          std::move(message));
     }
     return done;
 }
