@@ -91,10 +91,12 @@ TEST_CASE("storage: purging takes what is old enough, and no more than it is tol
     model at;
     end_all(at, 3, laws::fate::stamp);
     CHECK(at.storage().purge_published(std::chrono::hours{1}, 10) == 0);
+    laws::put(at, 9);
     at.elapse(std::chrono::hours{2});
     CHECK(at.storage().purge_published(std::chrono::hours{1}, 2) == 2);
     CHECK(at.storage().purge_dead(std::chrono::hours{1}, 2) == 0);
     CHECK(at.storage().purge_published(std::chrono::hours{1}, 2) == 1);
+    CHECK(at.storage().statistics().backlog == 1);
 }
 
 TEST_CASE("storage: purging dead letters spares the young and everything that is not dead") {

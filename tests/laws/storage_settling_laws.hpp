@@ -88,6 +88,9 @@ TEST_CASE("storage: a record that must be read alone does not promise more to wh
         {.lease = laws::lease, .due_keys = {&due, 1}, .records = 1, .bytes = 1'000'000});
     CHECK(reply.read.records.empty());
     CHECK_FALSE(reply.more);
+    // What stands behind it waits with it.
+    mine.settle({laws::settled(mine.read().read.records.at(0), laws::fate::follow)});
+    CHECK(mine.read_due(taken.partition, "k").read.records.empty());
 }
 
 TEST_CASE("storage: a limit of bytes ends a read after the record that reaches it") {
