@@ -6,6 +6,7 @@
 
 #include "outbox/broker/jetstream.hpp"
 #include "support/catch.hpp"
+#include "support/certificates.hpp"
 #include "support/nats_server.hpp"
 #include "support/publishing.hpp"
 
@@ -68,50 +69,58 @@ TEST_CASE("a token and an nkey open the door, too") {
 }
 
 TEST_CASE("TLS verifies the server by its authority and its name") {
-    support::temporary_folder const folder;
-    auto const path = [&](char const* name) { return (folder.path() / name).string(); };
-    auto const make = [&](std::string const& name) {
-        support::child_process openssl{
-            {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-             "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-             "subjectAltName=DNS:localhost", "-keyout", path((name + ".key").c_str()), "-out",
-             path((name + ".pem").c_str())},
-            path("openssl.log")};
-        REQUIRE(openssl.wait() == 0);
+    support::certificates made;
+    for (char const* const name : {"server", "stranger", "client"}) made.make(name);
+    made.make_expired("expired");
+    auto const serving = [&](std::string const& name, std::string const& more = {}) {
+        return "tls { cert_file: \"" + made.file(name) + "\", key_file: \"" + made.key(name) +
+               "\" " + more + " }";
     };
-    make("server");
-    make("stranger");
-    make("client");
-    support::nats_server const server{"tls { cert_file: \"" + path("server.pem") +
-                                      "\", key_file: \"" + path("server.key") + "\" }"};
-    auto const broker = [&](char const* authority, std::string name) {
+    auto const broker = [](support::nats_server const& of, outbox::nats_tls_options tls) {
         return outbox::jetstream_broker{
-            {.connection = {.url = server.url(),
-                            .tls = {.ca_file = path(authority), .server_name = std::move(name)}},
+            {.connection = {.url = of.url(), .tls = std::move(tls)},
              .create_stream = outbox::jetstream_stream{.name = "ORDERS", .subjects = {"order.>"}}}};
     };
-    support::publishing to{broker("server.pem", "localhost")};
-    CHECK(to.publish("order.created", "x").what == outcome::accepted);
-    CHECK_THROWS_AS(support::publishing{broker("stranger.pem", "localhost")}, outbox::error);
-    CHECK_THROWS_AS(support::publishing{broker("server.pem", "elsewhere")}, outbox::error);
+    auto const reaches = [&](support::nats_server const& of, outbox::nats_tls_options tls) {
+        try {
+            support::publishing to{broker(of, std::move(tls))};
+            return to.publish("order.created", "x").what == outcome::accepted;
+        } catch (outbox::error const& refused) {
+            CHECK(refused.code() == outbox::errc::unavailable);
+            return false;
+        }
+    };
+    support::nats_server const server{serving("server")};
+    CHECK(reaches(server, {.ca_file = made.file("server"), .server_name = "localhost"}));
+    CHECK_FALSE(reaches(server, {.ca_file = made.file("stranger"), .server_name = "localhost"}));
+    CHECK_FALSE(reaches(server, {.ca_file = made.file("server"), .server_name = "elsewhere"}));
     // Without a name in the options it is the host of the address.
-    CHECK_THROWS_AS(support::publishing{broker("server.pem", "")}, outbox::error);
+    CHECK_FALSE(reaches(server, {.ca_file = made.file("server")}));
+    // Without any word about TLS the server's demand is met, by the system's authorities.
+    CHECK_FALSE(reaches(server, {}));
 
-    support::nats_server const strict{"tls { cert_file: \"" + path("server.pem") +
-                                      "\", key_file: \"" + path("server.key") + "\", ca_file: \"" +
-                                      path("client.pem") + "\", verify: true }"};
-    auto const known = [&](std::string const& name) {
-        return outbox::jetstream_broker{
-            {.connection = {.url = strict.url(),
-                            .tls = {.ca_file = path("server.pem"),
-                                    .certificate_file = path((name + ".pem").c_str()),
-                                    .key_file = path((name + ".key").c_str()),
-                                    .server_name = "localhost"}},
-             .create_stream = outbox::jetstream_stream{.name = "ORDERS", .subjects = {"order.>"}}}};
+    support::nats_server const outdated{serving("expired")};
+    CHECK_FALSE(reaches(outdated, {.ca_file = made.file("expired"), .server_name = "localhost"}));
+    support::nats_server const plain;
+    CHECK_FALSE(reaches(plain, {.required = true}));
+
+    support::nats_server const strict{
+        serving("server", ", ca_file: \"" + made.file("client") + "\", verify: true")};
+    auto const known_as = [&](std::string const& name) {
+        return outbox::nats_tls_options{.ca_file = made.file("server"),
+                                        .certificate_file = made.file(name),
+                                        .key_file = made.key(name),
+                                        .server_name = "localhost"};
     };
-    support::publishing with_certificate{known("client")};
-    CHECK(with_certificate.publish("order.created", "x").what == outcome::accepted);
-    CHECK_THROWS_AS(support::publishing{known("stranger")}, outbox::error);
+    CHECK(reaches(strict, known_as("client")));
+    CHECK_FALSE(reaches(strict, known_as("stranger")));
+    CHECK_FALSE(reaches(strict, {.ca_file = made.file("server"), .server_name = "localhost"}));
+    try {
+        static_cast<void>(broker(strict, known_as("nobody")));
+        FAIL("took a certificate that nobody can read");
+    } catch (outbox::error const& refused) {
+        CHECK(refused.code() == outbox::errc::invalid_option);
+    }
 }
 
 TEST_CASE("each of several topics that are denied in one batch is told") {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <libpq-fe.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -127,6 +128,24 @@ public:
         std::stringstream others;
         others << std::ifstream{path}.rdbuf();
         std::ofstream{path} << line << '\n' << others.str();
+    }
+    /// Serves TLS by this certificate from now on.
+    void use_certificate(std::string const& certificate, std::string const& key) const {
+        auto const data = folder_.path() / "data";
+        auto const take = [&](std::string const& from, std::filesystem::path const& to) {
+            std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing);
+            std::filesystem::permissions(to, std::filesystem::perms{0600});
+            struct stat of_data {};
+            if (::stat(data.c_str(), &of_data) != 0 ||
+                ::chown(to.c_str(), of_data.st_uid, of_data.st_gid) != 0)
+                throw std::system_error{errno, std::generic_category(), "chown"};
+        };
+        take(certificate, data / "server.crt");
+        take(key, data / "server.key");
+        auto sql = connect();
+        sql("alter system set ssl = on");
+        sql("select pg_reload_conf()");
+        wait_until_ready("TLS", [&] { return connect()("show ssl") == "on"; });
     }
     /// Ends sessions and stops in order.
     void stop() {
