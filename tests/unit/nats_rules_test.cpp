@@ -94,6 +94,8 @@ TEST_CASE("an address is shown without what is secret in it") {
     CHECK(rules::without_secrets("nats://user:secret@a:1, tls://b:2") == "nats://a:1, tls://b:2");
     CHECK(rules::without_secrets("nats://to@ken@a:1") == "nats://a:1");
     CHECK(rules::without_secrets("secret@a") == "a");
+    CHECK(rules::without_secrets("secret@a://b") == "a://b");
+    CHECK(rules::without_secrets("user:sec://ret@a:1") == "a:1");
 }
 
 TEST_CASE("settings of a connection that contradict each other are refused by name") {

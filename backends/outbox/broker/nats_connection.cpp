@@ -125,8 +125,8 @@ std::string host_of(std::string_view server) {
 std::string without_secrets(std::string_view url) {
     std::string shown;
     for (auto const& one : servers_of(url)) {
-        auto const scheme = one.find("://");
-        auto const from = scheme == std::string::npos ? 0 : scheme + 3;
+        // A password may hold anything, "://" for one: nothing else is taken for a scheme.
+        auto const from = one.starts_with("nats://") ? 7U : one.starts_with("tls://") ? 6U : 0U;
         auto const user = one.rfind('@');
         if (!shown.empty()) shown += ", ";
         shown += one.substr(0, from);
