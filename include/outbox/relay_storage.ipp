@@ -56,6 +56,7 @@ auto relay<Parts>::plan(monotonic_time at, bool may_read) -> round_plan {
         bool const fresh = probing() && random_.random() % 2 == 0;
         if (!fresh) plan_due_keys(next, at);
         if (!probing() || next.due_names.empty()) plan_reading(next);
+        if (fresh && next.read.empty()) plan_due_keys(next, at);
     }
     for (auto const& [partition, mine] : tenures_) {
         if (at >= mine.renew_at || mine.care != mine.stored_care) {

@@ -4,6 +4,7 @@
 // `shop`, may share.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,7 @@ struct market {
     outbox::manual_clock clock{};
     outbox::memory_storage storage{clock};
     outbox::memory_broker broker{};
+    std::uint64_t shops{0};
 
     [[nodiscard]] std::string payloads() const {
         std::string all;
@@ -50,8 +52,10 @@ struct shop {
     box_type box;
     outbox::memory_storage::connection connection{};
 
+    /// Each shop of a market draws its own numbers, the same in every run.
     explicit shop(market& of, outbox::options const& settings = {}, Observer observer = {})
-        : all{of}, box{storage, all.broker, settings, all.clock, {}, std::move(observer)} {}
+        : all{of}, box{storage, all.broker,          settings,   all.clock,
+                       {},      std::move(observer), ++all.shops} {}
 
     void place(std::string_view payload, std::string_view key = {}, std::string_view topic = "t") {
         auto work = box.begin(connection);
