@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "create_message.hpp"
+#include "log_time.hpp"
 #include "outbox/broker/jetstream.hpp"
 #include "outbox/outbox.hpp"
 #include "outbox/storage/postgres.hpp"
@@ -28,7 +29,7 @@ auto make_outbox(example::service_options const& given) {
     auto const write = [mutex = std::make_shared<std::mutex>()](outbox::log_level at,
                                                                 std::string const& line) {
         std::lock_guard const lock{*mutex};
-        std::cerr << to_string(at) << ' ' << line << '\n';
+        std::cerr << example::now_as_text() << ' ' << to_string(at) << ' ' << line << '\n';
     };
     return outbox::basic_outbox{
         outbox::postgres_storage{given.database},

@@ -7,7 +7,7 @@
 //     committed | rolled_back | unknown           how that ended
 //
 // A transaction without an end is of unknown outcome. A log of attempts is `attempt` after
-// `attempt`, as they lie in memory.
+// `attempt`, as they lie in memory; the example's service writes its own, as lines of text.
 #pragma once
 
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -36,6 +37,13 @@ namespace chaos {
     return std::chrono::duration_cast<std::chrono::milliseconds>(
                std::chrono::system_clock::now().time_since_epoch())
         .count();
+}
+
+/// By what a message is known in the books. What goes through the example's service gets its id
+/// only there, so that its producer names it in the last part of the topic: chaos.<number>.<name>.
+[[nodiscard]] inline outbox::message_id identity(outbox::message_id const& id,
+                                                 std::string_view topic) {
+    return outbox::parse_message_id(topic.substr(topic.rfind('.') + 1)).value_or(id);
 }
 
 class book {
@@ -129,6 +137,30 @@ inline void write_attempt(book& to, attempt const& one) {
 inline void read_attempts(std::filesystem::path const& path, std::vector<attempt>& all) {
     std::ifstream file{path, std::ios::binary};
     for (attempt one; file.read(reinterpret_cast<char*>(&one), sizeof one);) all.push_back(one);
+}
+
+/// The same from what the example's service logs:
+///
+///     2026-03-01T12:00:00.125Z debug message <id> to "<topic>" is sent
+inline void read_service_log(std::filesystem::path const& path, std::vector<attempt>& all) {
+    std::ifstream file{path};
+    for (std::string line; std::getline(file, line);) {
+        if (!line.ends_with("\" is sent")) continue;
+        std::istringstream words{line};
+        std::string time;
+        std::string id;
+        std::string topic;
+        std::string skipped;
+        words >> time >> skipped >> skipped >> id >> skipped >> topic;
+        std::tm parts{};
+        char const* const fraction = strptime(time.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+        auto const parsed = outbox::parse_message_id(id);
+        if (fraction == nullptr || !parsed) {
+            throw std::runtime_error{"a log of the service cannot be read: " + line};
+        }
+        all.push_back({identity(*parsed, std::string_view{topic}.substr(1, topic.size() - 2)),
+                       timegm(&parts) * 1'000 + std::stoi(fraction + 1)});
+    }
 }
 
 }  // namespace chaos

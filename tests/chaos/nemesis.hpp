@@ -31,8 +31,10 @@ public:
             "worker killed inside a system call", [this] { kill_in_system_call(); },
             std::filesystem::exists("/usr/bin/strace") ? "" : "there is no strace");
         add("worker stopped", [this] { end(site_.workers, SIGTERM); });
-        add("worker stalls beyond its lease", [this] { stall_worker(); });
+        add("worker stalls beyond its lease", [this] { stall(site_.workers); });
         add("producer killed", [this] { end(site_.producers, SIGKILL); });
+        add("service killed", [this] { end(site_.services, SIGKILL); });
+        add("service stalls beyond its lease", [this] { stall(site_.services); });
         add_postgres();
         add_nats();
         add_network("PostgreSQL", site_.to_postgres);
@@ -111,11 +113,11 @@ private:
         add("publish permission taken", [this] { rights({.may_publish = false}); });
         add("stream full", [this] {
             // A limit below what is there would delete the oldest: nothing may come meanwhile.
-            for (auto const& one : site_.workers) one.now.send(SIGSTOP);
+            site_.signal_workers(SIGSTOP);
             std::this_thread::sleep_for(200ms);
             auto const now = site_.nats_admin().extent_of(site::stream).messages;
             limit_stream(static_cast<std::int64_t>(now) + 10);
-            for (auto const& one : site_.workers) one.now.send(SIGCONT);
+            site_.signal_workers(SIGCONT);
             last();
             limit_stream(-1);
         });
@@ -163,8 +165,8 @@ private:
         auto const trapped = one.now.id();
         for (int i = 0; i < 50 && one.now.id() == trapped; ++i) site_.pass(100ms);
     }
-    void stall_worker() {
-        auto& one = site_.workers[random_() % site_.workers.size()];
+    void stall(std::vector<post>& among) {
+        auto& one = among[random_() % among.size()];
         one.now.send(SIGSTOP);
         site_.pass(between(2'200ms, 3'500ms));
         one.now.send(SIGCONT);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Everything that takes part in a run: both servers, a bad network in front of each, producers and
-// workers, which are started again when they end. What the run leaves behind is read from here.
+// Everything that takes part in a run: both servers, a bad network in front of each, producers,
+// workers and the example's service, which are started again when they end. What the run leaves
+// behind is read from here.
 #pragma once
 
 #include <charconv>
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -70,6 +72,8 @@ public:
         auto sql = postgres.connect();
         outbox::postgres_storage::migrate(sql.handle());
         sql("create table business (id uuid primary key);"
+            "create table orders (id bigserial primary key, type text not null,"
+            " status text not null);"
             "create role service login password 'right';"
             "grant all on all tables in schema public to service;"
             "grant all on all sequences in schema public to service");
@@ -78,6 +82,8 @@ public:
         for (int i = 0; i < worker_count; ++i) workers.emplace_back([this] { return worker(); });
         for (int i = 0; i < producer_count; ++i)
             producers.emplace_back([this] { return producer(); });
+        services.emplace_back([this] { return service(); });
+        producers.emplace_back([this] { return client(); });
     }
 
     static constexpr char const* stream = "CHAOS";
@@ -88,7 +94,8 @@ public:
     proxy to_postgres{postgres.port()};
     proxy to_nats{nats.port()};
     std::vector<post> workers{};
-    std::vector<post> producers{};
+    std::vector<post> services{};   ///< each with a worker of its own
+    std::vector<post> producers{};  ///< the last one is a client of the service
 
     [[nodiscard]] support::nats_client nats_admin() const {
         return support::nats_client{"nats://judge:all@127.0.0.1:" + std::to_string(nats.port())};
@@ -102,6 +109,7 @@ public:
         auto const until = std::chrono::steady_clock::now() + time;
         do {
             for (auto& one : workers) one.keep_alive();
+            for (auto& one : services) one.keep_alive();
             for (auto& one : producers) one.keep_alive();
             std::this_thread::sleep_for(10ms);
         } while (std::chrono::steady_clock::now() < until);
@@ -126,12 +134,18 @@ public:
         for (auto& one : producers) one.now.stop(SIGTERM);
         producers.clear();
     }
+    void signal_workers(int signal) const {
+        for (auto const& one : workers) one.now.send(signal);
+        for (auto const& one : services) one.now.send(signal);
+    }
     void end_workers() {
         for (auto& one : workers) one.now.stop(SIGTERM);
+        for (auto& one : services) one.now.stop(SIGTERM);
         workers.clear();
+        services.clear();
     }
     [[nodiscard]] std::size_t pending() const {
-        return std::stoul(postgres.connect()("select count(*) from outbox where state <> 3"));
+        return std::stoul(postgres.connect()("select count(*) from outbox where " + undecided));
     }
     /// Takes what is known from the books, the database and the stream.
     [[nodiscard]] history read();
@@ -170,9 +184,28 @@ private:
                  std::to_string(plan_.seed + number)},
                 folder_.path() / ("producer-log-" + std::to_string(number))};
     }
+    support::child_process service() {
+        return {{plan_.programs.parent_path().parent_path() / "example" / "service", "--port",
+                 std::to_string(service_port_), "--database", database(), "--nats",
+                 "nats://worker:right@127.0.0.1:" + std::to_string(to_nats.port()), "--stream",
+                 stream, "--subjects", "chaos.>", "--poll-interval", "100ms", "--lease-duration",
+                 "2s", "--debug"},
+                folder_.path() / ("service-log-" + std::to_string(++lives_))};
+    }
+    support::child_process client() {
+        auto const number = ++lives_;
+        ledgers_.emplace_back(book_of("ledger", number), static_cast<std::int32_t>(number));
+        return {{plan_.programs / "client", "--port", std::to_string(service_port_), "--ledger",
+                 book_of("ledger", number), "--rate", std::to_string(plan_.rate), "--seed",
+                 std::to_string(plan_.seed + number)},
+                folder_.path() / ("client-log-" + std::to_string(number))};
+    }
+    /// What the books call the messages that a query selects.
     [[nodiscard]] std::vector<outbox::message_id> ids(std::string const& sql) const;
+    static inline std::string const undecided = "state in (0, 1, 2)";
 
     plan plan_;
+    int service_port_{support::free_port()};
     support::temporary_folder folder_{};
     std::size_t lives_{0};
     std::vector<std::string> trap_{};
@@ -180,9 +213,14 @@ private:
 };
 
 inline std::vector<outbox::message_id> site::ids(std::string const& sql) const {
-    std::istringstream text{postgres.connect()("select string_agg(id::text, ' ') from " + sql)};
+    std::istringstream text{
+        postgres.connect()("select string_agg(id || ' ' || topic, E'\\n') from " + sql)};
     std::vector<outbox::message_id> all;
-    for (std::string one; text >> one;) all.push_back(outbox::parse_message_id(one).value());
+    for (std::string line; std::getline(text, line);) {
+        auto const blank = line.find(' ');
+        all.push_back(identity(outbox::parse_message_id(line.substr(0, blank)).value(),
+                               std::string_view{line}.substr(blank + 1)));
+    }
     return all;
 }
 
@@ -194,6 +232,12 @@ inline std::vector<outbox::message_id> site::ids(std::string const& sql) const {
     return generation;
 }
 
+/// Of a message that came through the service.
+[[nodiscard]] inline std::string key_of(std::string const& payload) {
+    auto const read = nlohmann::json::parse(payload, nullptr, false);
+    return read.is_object() ? read.value("key", std::string{}) : std::string{};
+}
+
 inline history site::read() {
     history all;
     for (auto& one : ledgers_) {
@@ -202,21 +246,26 @@ inline history site::read() {
     }
     auto& attempts = all.attempts.emplace();
     for (auto const& entry : std::filesystem::directory_iterator{folder_.path()}) {
-        if (entry.path().filename().string().starts_with("attempts-"))
-            read_attempts(entry.path(), attempts);
+        auto const name = entry.path().filename().string();
+        if (name.starts_with("attempts-")) read_attempts(entry.path(), attempts);
+        if (name.starts_with("service-log-")) read_service_log(entry.path(), attempts);
     }
     nats_admin().for_each(stream, [&](support::stored_message const& one) {
-        all.stream.push_back({.id = outbox::parse_message_id(one.header("Outbox-Message-Id"))
-                                        .value_or(outbox::message_id{}),
-                              .key = one.header("Key"),
+        auto const id = outbox::parse_message_id(one.header("Outbox-Message-Id"))
+                            .value_or(outbox::message_id{});
+        auto const name = identity(id, one.subject);
+        all.stream.push_back({.id = name,
+                              .key = name == id ? one.header("Key") : key_of(one.payload),
                               .digest = digest_of(one.subject, one.payload),
                               .sequence = one.sequence,
                               .generation = generation_of(one.header("Nats-Msg-Id")),
                               .at = one.time / 1'000'000});
     });
     all.dead = ids("outbox where state = 3");
-    all.pending = ids("outbox where state <> 3");
-    all.rows = ids("business");
+    all.pending = ids("outbox where " + undecided);
+    all.rows =
+        ids("(select id::text, '' as topic from business union all select "
+            "'00000000-0000-0000-0000-000000000000', type from orders) as done");
     return all;
 }
 

@@ -32,7 +32,8 @@ void work(std::string const& database, std::string const& nats, std::string cons
     chaos::book book{attempts};
     outbox::observers observer{
         [&](outbox::event::publishing const& e) {
-            chaos::write_attempt(book, {e.id, chaos::unix_milliseconds()});
+            chaos::write_attempt(book,
+                                 {chaos::identity(e.id, e.topic), chaos::unix_milliseconds()});
         },
         [](outbox::event::broker_lost const& e) { log() << "broker: " << e.reason << '\n'; },
         [](outbox::event::broker_back const&) { log() << "broker is back\n"; },
