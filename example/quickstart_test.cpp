@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/nats_server.hpp"
 #include "support/postgres_server.hpp"
 

@@ -8,7 +8,7 @@
 #include "outbox/broker/memory.hpp"
 #include "outbox/outbox.hpp"
 #include "outbox/storage/memory.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 
 namespace {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "chaos/made_histories.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 
 namespace {
 

@@ -8,7 +8,7 @@
 #include <future>
 #include <string>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 
 namespace {
 

@@ -10,7 +10,7 @@
 
 #include "integration/bad_messages.hpp"
 #include "outbox/headers.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/postgres_to_jetstream.hpp"
 
 namespace {

@@ -2,9 +2,9 @@
 //
 // Which streams count, when they are not named, and who may answer for them.
 #include "outbox/broker/jetstream.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
+#include "outbox/testing/publishing.hpp"
 #include "support/nats_server.hpp"
-#include "support/publishing.hpp"
 
 namespace {
 
@@ -47,7 +47,7 @@ TEST_CASE("without named streams an acknowledgement counts only from one that th
     support::nats_client client{server.url()};
     client.add_stream("ORDERS", {"order.>"});
     responder const forger{client, "service.a", R"({"stream":"INVENTED","seq":7})"};
-    support::publishing to{any_stream(server.url())};
+    outbox::testing::publishing to{any_stream(server.url())};
     CHECK(to.publish("order.created", "x").what == outcome::accepted);
     CHECK(to.publish("service.a", "x").what == outcome::unknown);
     CHECK_FALSE(to.channel().usable());
@@ -56,13 +56,13 @@ TEST_CASE("without named streams an acknowledgement counts only from one that th
 TEST_CASE("a stream that is created later is known to the next channel, which stores no copy") {
     support::nats_server const server;
     support::nats_client client{server.url()};
-    support::publishing early{any_stream(server.url())};
+    outbox::testing::publishing early{any_stream(server.url())};
     CHECK(early.publish("order.created", "x").what == outcome::unroutable);
     client.add_stream("ORDERS", {"order.>"});
     auto const& sent = early.add("order.created", "y");
     CHECK(early.publish(sent).what == outcome::unknown);
     CHECK_FALSE(early.channel().usable());
-    support::publishing next{any_stream(server.url())};
+    outbox::testing::publishing next{any_stream(server.url())};
     CHECK(next.publish(sent).what == outcome::accepted);
     CHECK(client.read("ORDERS").size() == 1);
 }
@@ -73,7 +73,7 @@ TEST_CASE("a stream with a flaw that nobody named stops what goes there, and not
     client.add_stream("ORDERS", {"order.>"});
     client.add_stream("MUTE", {"mute.>"}, [](jsStreamConfig& config) { config.NoAck = true; });
     {
-        support::publishing to{any_stream(server.url())};
+        outbox::testing::publishing to{any_stream(server.url())};
         CHECK(to.publish("order.created", "x").what == outcome::accepted);
         auto const stopped = to.publish("mute.x", "x");
         CHECK(stopped.what == outcome::unavailable);
@@ -83,7 +83,7 @@ TEST_CASE("a stream with a flaw that nobody named stops what goes there, and not
     CHECK(client.read("MUTE").empty());
     client.delete_stream("MUTE");
     client.add_stream("MENDED", {"mute.>"});
-    support::publishing to{any_stream(server.url())};
+    outbox::testing::publishing to{any_stream(server.url())};
     CHECK(to.publish("mute.x", "x").what == outcome::accepted);
 }
 
@@ -100,7 +100,7 @@ TEST_CASE("a stream without subjects of its own is refused when it is named") {
         config.Mirror = &source;
     });
     try {
-        support::publishing const to{
+        outbox::testing::publishing const to{
             outbox::jetstream_broker{{.connection = {.url = server.url()}, .streams = {"COPY"}}}};
         FAIL("connected to a mirror");
     } catch (outbox::error const& unsafe) {
@@ -117,7 +117,7 @@ TEST_CASE("an error that JetStream did not write says nothing, and breaks nothin
     responder const unnumbered{client, "service.b", R"({"error":{"description":"no"}})"};
     responder const noisy{client, "service.c",
                           R"({"error":{"err_code":10077,"description":"a\nb"}})"};
-    support::publishing to{any_stream(server.url())};
+    outbox::testing::publishing to{any_stream(server.url())};
     CHECK(to.publish("service.a", "x").what == outcome::unknown);
     CHECK(to.publish("service.b", "x").what == outcome::unknown);
     CHECK(to.publish("service.c", "x").reason == "a?b (10077)");
@@ -128,7 +128,7 @@ TEST_CASE("a server without JetStream is reported as such") {
     support::nats_server const server{"accounts { A { users = [{user: a, password: b}] } }"};
     for (std::vector<std::string> const& streams : {std::vector<std::string>{}, {"ORDERS"}}) {
         try {
-            support::publishing const to{outbox::jetstream_broker{
+            outbox::testing::publishing const to{outbox::jetstream_broker{
                 {.connection = {.url = server.url(), .user = "a", .password = "b"},
                  .streams = streams}}};
             FAIL("connected without JetStream");
@@ -151,11 +151,11 @@ TEST_CASE("a server that is down or hangs is passed over for the next one of the
         return outbox::jetstream_broker{
             {.connection = {.url = url, .connect_timeout = std::chrono::milliseconds{200}}}};
     };
-    support::publishing to{
+    outbox::testing::publishing to{
         broker("nats://127.0.0.1:1, " + hanging.url() + ", " + server.url() + "/")};
     CHECK(to.publish("order.created", "x").what == outcome::accepted);
     try {
-        support::publishing const none{broker("nats://127.0.0.1:1, " + hanging.url())};
+        outbox::testing::publishing const none{broker("nats://127.0.0.1:1, " + hanging.url())};
         FAIL("connected to nothing");
     } catch (outbox::error const& gone) {
         CHECK(gone.code() == outbox::errc::unavailable);
@@ -168,11 +168,11 @@ TEST_CASE("a channel may go while its receipts arrive") {
     support::nats_client client{server.url()};
     client.add_stream("ORDERS", {"order.>"});
     for (int round = 0; round < 40; ++round) {
-        support::publishing to{any_stream(server.url())};
+        outbox::testing::publishing to{any_stream(server.url())};
         for (int i = 0; i < 200; ++i) to.add("order.created", std::to_string(i));
         to.send_all();
         to.wait_for(static_cast<std::size_t>(round));
     }
-    support::publishing last{any_stream(server.url())};
+    outbox::testing::publishing last{any_stream(server.url())};
     CHECK(last.publish("order.created", "last").what == outcome::accepted);
 }

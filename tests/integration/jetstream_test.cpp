@@ -2,9 +2,9 @@
 //
 // JetStream as it really is: a private server, its answers, its absence, its faults.
 #include "outbox/broker/jetstream.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
+#include "outbox/testing/publishing.hpp"
 #include "support/nats_server.hpp"
-#include "support/publishing.hpp"
 
 namespace {
 
@@ -27,7 +27,7 @@ struct with_stream {
 
 TEST_CASE("a message arrives at JetStream with its bytes, headers and ids") {
     with_stream at;
-    support::publishing to{orders(at.server.url())};
+    outbox::testing::publishing to{orders(at.server.url())};
     std::string bytes;
     for (int i = 0; i < 256; ++i) bytes += static_cast<char>(i);
     auto& sent = to.add("order.created", bytes,
@@ -48,7 +48,7 @@ TEST_CASE("a message arrives at JetStream with its bytes, headers and ids") {
 
 TEST_CASE("a copy within the duplicate window is accepted and stored once, a requeued one again") {
     with_stream at;
-    support::publishing to{orders(at.server.url())};
+    outbox::testing::publishing to{orders(at.server.url())};
     auto& sent = to.add("order.created", "x");
     CHECK(to.publish(sent).what == outcome::accepted);
     CHECK(to.publish(sent).what == outcome::accepted);
@@ -60,7 +60,7 @@ TEST_CASE("a copy within the duplicate window is accepted and stored once, a req
 
 TEST_CASE("ten thousand messages on one channel are stored in the order of sending") {
     with_stream at;
-    support::publishing to{orders(at.server.url())};
+    outbox::testing::publishing to{orders(at.server.url())};
     for (int i = 0; i < 10'000; ++i) to.add("order.created", std::to_string(i));
     to.send_all();
     to.wait_for(10'000);
@@ -77,12 +77,12 @@ TEST_CASE("ten thousand messages on one channel are stored in the order of sendi
 TEST_CASE(
     "a topic that no configured stream takes is its own fault, and a stream's absence is not") {
     with_stream at;
-    support::publishing to{orders(at.server.url())};
+    outbox::testing::publishing to{orders(at.server.url())};
     CHECK(to.publish("ordr.created", "x").what == outcome::rejected);
     at.client.delete_stream("ORDERS");
     CHECK(to.publish("order.created", "x").what == outcome::unavailable);
     try {
-        support::publishing const again{orders(at.server.url())};
+        outbox::testing::publishing const again{orders(at.server.url())};
         FAIL("connected without its stream");
     } catch (outbox::error const& missing) {
         CHECK(missing.code() == outbox::errc::unavailable);
@@ -92,7 +92,8 @@ TEST_CASE(
 
 TEST_CASE("without configured streams nobody can tell, and a topic that nothing takes waits") {
     with_stream at;
-    support::publishing to{outbox::jetstream_broker{{.connection = {.url = at.server.url()}}}};
+    outbox::testing::publishing to{
+        outbox::jetstream_broker{{.connection = {.url = at.server.url()}}}};
     CHECK(to.publish("order.created", "x").what == outcome::accepted);
     CHECK(to.publish("ordr.created", "x").what == outcome::unroutable);
 }
@@ -105,7 +106,7 @@ TEST_CASE("a full stream makes the broker unavailable, a message too large is re
     });
     at.client.add_stream("SMALL", {"small"},
                          [](jsStreamConfig& config) { config.MaxMsgSize = 512; });
-    support::publishing to{outbox::jetstream_broker{
+    outbox::testing::publishing to{outbox::jetstream_broker{
         {.connection = {.url = at.server.url()}, .streams = {"FULL", "SMALL", "ORDERS"}}}};
     CHECK(to.publish("full", "1").what == outcome::accepted);
     CHECK(to.publish("full", "2").what == outcome::unavailable);
@@ -132,7 +133,7 @@ TEST_CASE("an answer from anybody but the stream is no acknowledgement") {
     auto* const empty = subscribe("service.a", "{}");
     auto* const forged = subscribe("service.b", R"({"stream":"OTHERS","seq":999})");
     auto* const zero = subscribe("service.c", R"({"stream":"ORDERS","seq":0,"duplicate":true})");
-    support::publishing to{orders(at.server.url())};
+    outbox::testing::publishing to{orders(at.server.url())};
     CHECK(to.publish("service.a", "x").what == outcome::unknown);
     CHECK(to.publish("service.b", "x").what == outcome::unknown);
     CHECK(to.publish("service.c", "x").what == outcome::unknown);
@@ -142,7 +143,7 @@ TEST_CASE("an answer from anybody but the stream is no acknowledgement") {
 TEST_CASE("a server that dies leaves no receipt for what its stream does not hold") {
     with_stream at;
     {
-        support::publishing to{orders(at.server.url())};
+        outbox::testing::publishing to{orders(at.server.url())};
         for (int i = 0; i < 5'000; ++i) to.add("order.created", std::to_string(i));
         to.send_all();
         to.wait_for(100);
@@ -155,7 +156,7 @@ TEST_CASE("a server that dies leaves no receipt for what its stream does not hol
     }
     try {
         at.server.stop();
-        support::publishing const to{orders(at.server.url())};
+        outbox::testing::publishing const to{orders(at.server.url())};
         FAIL("connected to nothing");
     } catch (outbox::error const& gone) {
         CHECK(gone.code() == outbox::errc::unavailable);
@@ -165,7 +166,7 @@ TEST_CASE("a server that dies leaves no receipt for what its stream does not hol
 TEST_CASE("a server that hangs stops neither sending nor leaving") {
     with_stream at;
     {
-        support::publishing to{orders(at.server.url()), std::chrono::milliseconds{400}};
+        outbox::testing::publishing to{orders(at.server.url()), std::chrono::milliseconds{400}};
         at.server.hang();
         for (int i = 0; i < 200; ++i) to.add("order.created", std::string(100'000, 'x'));
         to.send_all();
@@ -185,7 +186,7 @@ TEST_CASE("a stream that would break the guarantees is refused with what to chan
                          [](jsStreamConfig& config) { config.Duplicates = 1'000'000'000; });
     auto const reason = [&](std::string const& stream) {
         try {
-            support::publishing const to{outbox::jetstream_broker{
+            outbox::testing::publishing const to{outbox::jetstream_broker{
                 {.connection = {.url = at.server.url()}, .streams = {stream}}}};
         } catch (outbox::error const& unsafe) {
             CHECK(unsafe.code() == outbox::errc::unsafe_setup);
@@ -208,9 +209,9 @@ TEST_CASE("a stream is created when it is asked for and absent, and left alone w
                                          .create_stream = outbox::jetstream_stream{
                                              .name = "MADE", .subjects = std::move(subjects)}}};
     };
-    support::publishing first{broker({"made.>"})};
+    outbox::testing::publishing first{broker({"made.>"})};
     CHECK(first.publish("made.x", "1").what == outcome::accepted);
-    support::publishing second{broker({"other.>"})};
+    outbox::testing::publishing second{broker({"other.>"})};
     CHECK(second.publish("made.x", "2").what == outcome::accepted);
     CHECK(second.publish("other.x", "3").what == outcome::rejected);
 }

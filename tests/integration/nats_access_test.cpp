@@ -5,10 +5,10 @@
 #include <algorithm>
 
 #include "outbox/broker/jetstream.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
+#include "outbox/testing/publishing.hpp"
 #include "support/certificates.hpp"
 #include "support/nats_server.hpp"
-#include "support/publishing.hpp"
 
 namespace {
 
@@ -27,14 +27,14 @@ TEST_CASE(
     auto const url = "nats://all:secret-all@127.0.0.1:" + std::to_string(server.port());
     support::nats_client client{url};
     client.add_stream("ORDERS", {"order.>", "bill.>"});
-    support::publishing to{outbox::jetstream_broker{
+    outbox::testing::publishing to{outbox::jetstream_broker{
         {.connection = {.url = server.url(), .user = "some", .password = "secret-some"},
          .streams = {"ORDERS"}}}};
     CHECK(to.publish("order.created", "x").what == outcome::accepted);
     CHECK(to.publish("bill.created", "x").what == outcome::unroutable);
     CHECK(to.publish("order.created", "y").what == outcome::accepted);
     try {
-        support::publishing const wrong{
+        outbox::testing::publishing const wrong{
             outbox::jetstream_broker{{.connection = {.url = "nats://some:secret-wrong@127.0.0.1:" +
                                                             std::to_string(server.port())}}}};
         FAIL("connected with a wrong password");
@@ -49,7 +49,7 @@ TEST_CASE("a token and an nkey open the door, too") {
     support::nats_server const server{"authorization { token: \"secret-token\" }"};
     support::nats_client client{"nats://secret-token@127.0.0.1:" + std::to_string(server.port())};
     client.add_stream("ORDERS", {"order.>"});
-    support::publishing to{outbox::jetstream_broker{
+    outbox::testing::publishing to{outbox::jetstream_broker{
         {.connection = {.url = server.url(), .token = "secret-token"}, .streams = {"ORDERS"}}}};
     CHECK(to.publish("order.created", "x").what == outcome::accepted);
 
@@ -60,7 +60,7 @@ TEST_CASE("a token and an nkey open the door, too") {
     support::temporary_folder const folder;
     auto const seed_file = (folder.path() / "seed").string();
     std::ofstream{seed_file} << "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n";
-    support::publishing by_key{outbox::jetstream_broker{
+    outbox::testing::publishing by_key{outbox::jetstream_broker{
         {.connection = {.url = keyed.url(),
                         .nkey = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4",
                         .nkey_seed_file = seed_file},
@@ -83,7 +83,7 @@ TEST_CASE("TLS verifies the server by its authority and its name") {
     };
     auto const reaches = [&](support::nats_server const& of, outbox::nats_tls_options tls) {
         try {
-            support::publishing to{broker(of, std::move(tls))};
+            outbox::testing::publishing to{broker(of, std::move(tls))};
             return to.publish("order.created", "x").what == outcome::accepted;
         } catch (outbox::error const& refused) {
             CHECK(refused.code() == outbox::errc::unavailable);
@@ -131,7 +131,7 @@ TEST_CASE("each of several topics that are denied in one batch is told") {
         ] })"};
     support::nats_client client{"nats://all:a@127.0.0.1:" + std::to_string(server.port())};
     client.add_stream("ORDERS", {"order.>", "bill.>"});
-    support::publishing to{outbox::jetstream_broker{
+    outbox::testing::publishing to{outbox::jetstream_broker{
         {.connection = {.url = server.url(), .user = "some", .password = "b"}}}};
     to.add("bill.one", "1");
     to.add("order.created", "2");
@@ -170,7 +170,7 @@ TEST_CASE("a user who may not hear receipts, or not ask for streams, learns what
     };
     auto const reason = [&](outbox::jetstream_broker with) {
         try {
-            support::publishing const to{std::move(with)};
+            outbox::testing::publishing const to{std::move(with)};
         } catch (outbox::error const& refused) {
             return std::string{refused.what()};
         }
@@ -182,6 +182,6 @@ TEST_CASE("a user who may not hear receipts, or not ask for streams, learns what
     CHECK(asked.find("$JS.API.STREAM.INFO.ORDERS") != std::string::npos);
     CHECK(asked.starts_with("unavailable: stream \"ORDERS\" cannot be looked up"));
     // Without names nothing needs to be asked.
-    support::publishing to{broker("dumb", "c", {})};
+    outbox::testing::publishing to{broker("dumb", "c", {})};
     CHECK(to.publish("order.created", "x").what == outcome::accepted);
 }

@@ -2,9 +2,9 @@
 //
 // Core NATS: what "handed over" means, and when it may not be said.
 #include "outbox/broker/nats.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
+#include "outbox/testing/publishing.hpp"
 #include "support/nats_server.hpp"
-#include "support/publishing.hpp"
 #include "support/resetting_nats.hpp"
 
 namespace {
@@ -37,7 +37,7 @@ TEST_CASE("core NATS hands over bytes, headers and id, in the order of sending")
     support::nats_server const server;
     support::nats_client client{server.url()};
     listener const hears{client, "order.*"};
-    support::publishing to{outbox::nats_broker{{.url = server.url()}}};
+    outbox::testing::publishing to{outbox::nats_broker{{.url = server.url()}}};
     std::string bytes;
     for (int i = 0; i < 256; ++i) bytes += static_cast<char>(i);
     auto& sent = to.add("order.created", bytes, "traceparent: 00-a-b-01\n");
@@ -47,7 +47,7 @@ TEST_CASE("core NATS hands over bytes, headers and id, in the order of sending")
     CHECK(heard.header("traceparent") == "00-a-b-01");
     CHECK(heard.header("Outbox-Message-Id") == to_string(sent.id));
 
-    support::publishing many{outbox::nats_broker{{.url = server.url()}}};
+    outbox::testing::publishing many{outbox::nats_broker{{.url = server.url()}}};
     for (int i = 0; i < 1'000; ++i) many.add("order.created", std::to_string(i));
     many.send_all();
     many.wait_for(1'000);
@@ -65,24 +65,24 @@ TEST_CASE("core NATS says handed over only when the server read it and did not d
         return outbox::nats_broker{{.url = server.url(), .user = "some", .password = "secret"}};
     };
     {
-        support::publishing to{broker()};
+        outbox::testing::publishing to{broker()};
         CHECK(to.publish("order.created", "x").what == outcome::accepted);
         CHECK(to.publish("bill.created", "x").what == outcome::unroutable);
         CHECK_FALSE(to.channel().usable());
     }
-    support::publishing to{broker()};
+    outbox::testing::publishing to{broker()};
     server.kill();
     static_cast<void>(to.publish("order.created", "y"));
     to.wait_for(1);
     CHECK(to.receipts.empty());
     CHECK_FALSE(to.channel().usable());
-    CHECK_THROWS_AS(support::publishing{broker()}, outbox::error);
+    CHECK_THROWS_AS(outbox::testing::publishing{broker()}, outbox::error);
 }
 
 TEST_CASE("core NATS does not wait for ever on a server that hangs") {
     support::nats_server const server;
-    support::publishing to{outbox::nats_broker{{.url = server.url()}},
-                           std::chrono::milliseconds{400}};
+    outbox::testing::publishing to{outbox::nats_broker{{.url = server.url()}},
+                                   std::chrono::milliseconds{400}};
     server.hang();
     static_cast<void>(to.publish("order.created", "x"));
     CHECK(to.receipts.empty());
@@ -94,7 +94,7 @@ TEST_CASE("core NATS keeps the order of sending over all topics of a batch") {
     support::nats_server const server;
     support::nats_client client{server.url()};
     listener const hears{client, "order.*"};
-    support::publishing to{outbox::nats_broker{{.url = server.url()}}};
+    outbox::testing::publishing to{outbox::nats_broker{{.url = server.url()}}};
     for (auto const* topic : {"order.z", "order.a", "order.m", "order.a"}) to.add(topic, topic);
     to.send_all();
     to.wait_for(4);
@@ -129,14 +129,14 @@ TEST_CASE(
     };
     // The first time nobody knows which of them the server took; then the doubtful ones go last.
     // The last denial is known for certain, the earlier one perhaps.
-    support::publishing first{broker};
+    outbox::testing::publishing first{broker};
     CHECK(send(first) == 0);
     CHECK(first.receipts.contains(3));
     bool const both_known = first.receipts.contains(1);
-    support::publishing again{broker};
+    outbox::testing::publishing again{broker};
     CHECK(send(again) == (both_known ? 2 : 0));
     CHECK(again.receipts.contains(both_known ? 3 : 1));
-    support::publishing third{broker};
+    outbox::testing::publishing third{broker};
     CHECK(send(third) == 2);
     CHECK(third.receipts.contains(3));
 }
@@ -147,8 +147,8 @@ TEST_CASE("core NATS hands nothing over on a connection that was just reset") {
     int accepted = 0;
     for (int i = 0; i < 300; ++i) {
         support::resetting_nats server;
-        support::publishing to{outbox::nats_broker{{.url = server.url()}},
-                               std::chrono::milliseconds{400}};
+        outbox::testing::publishing to{outbox::nats_broker{{.url = server.url()}},
+                                       std::chrono::milliseconds{400}};
         server.reset();
         std::vector<outbox::receipt> arrived;
         static_cast<void>(to.send(to.add("law.one", "x")));

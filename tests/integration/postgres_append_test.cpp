@@ -4,7 +4,7 @@
 #include <soci/postgresql/soci-postgresql.h>
 #include <soci/soci.h>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/postgres_case.hpp"
 
 using outbox::errc;

@@ -7,7 +7,7 @@
 #include <array>
 #include <set>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/postgres_case.hpp"
 
 namespace {

@@ -6,7 +6,7 @@
 #include <set>
 #include <string>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/postgres_to_jetstream.hpp"
 
 using namespace std::chrono_literals;

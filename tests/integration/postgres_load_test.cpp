@@ -9,7 +9,7 @@
 #include <set>
 #include <thread>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/postgres_case.hpp"
 
 using namespace std::chrono_literals;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Operators at work beside a worker on a real PostgreSQL, and what a take-over finds.
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/postgres_case.hpp"
 
 using namespace std::chrono_literals;

@@ -8,7 +8,7 @@
 
 #include "outbox/broker/memory.hpp"
 #include "outbox/outbox.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/postgres_case.hpp"
 
 namespace {

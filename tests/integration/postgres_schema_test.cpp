@@ -3,7 +3,7 @@
 // Migrations and the check of the schema on a real PostgreSQL.
 #include <thread>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/postgres_case.hpp"
 
 using outbox::errc;

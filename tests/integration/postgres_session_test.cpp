@@ -3,7 +3,7 @@
 // A worker's session on a real PostgreSQL, where it differs from the model: sequences that become
 // visible out of order, fences, hanging and dying servers. What all storages have in common is in
 // tests/laws.
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/postgres_case.hpp"
 
 using namespace std::chrono_literals;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // A PostgreSQL that demands TLS: who is sure of it gets in, and everybody else learns why not.
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/certificates.hpp"
 #include "support/postgres_case.hpp"
 

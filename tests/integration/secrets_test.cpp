@@ -8,7 +8,7 @@
 #include "outbox/broker/nats.hpp"
 #include "outbox/logging.hpp"
 #include "outbox/outbox.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/nats_server.hpp"
 #include "support/postgres_case.hpp"
 

@@ -4,7 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/sqlite_case.hpp"
 
 namespace {

@@ -6,7 +6,7 @@
 
 #include "outbox/broker/memory.hpp"
 #include "outbox/outbox.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/scarce_memory.hpp"
 #include "support/sqlite_case.hpp"
 

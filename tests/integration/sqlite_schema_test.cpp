@@ -6,7 +6,7 @@
 #include <map>
 
 #include "outbox/storage/sqlite.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/sqlite_case.hpp"
 
 using outbox::errc;

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <fstream>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/sqlite_case.hpp"
 
 using outbox::errc;

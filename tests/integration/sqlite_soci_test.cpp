@@ -8,7 +8,7 @@
 #include "outbox/broker/memory.hpp"
 #include "outbox/outbox.hpp"
 #include "outbox/storage/sqlite.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/process.hpp"
 
 namespace {

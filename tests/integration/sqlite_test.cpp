@@ -4,7 +4,7 @@
 // what is refused.
 #include <string>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/sqlite_case.hpp"
 
 using outbox::errc;

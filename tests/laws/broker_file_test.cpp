@@ -3,8 +3,8 @@
 // The demo's broker keeps the laws, too: what the how-to shows is a broker indeed.
 #include "file_broker.hpp"
 
-#include "laws/delivery.hpp"
 #include "outbox/headers.hpp"
+#include "outbox/testing/laws/delivery.hpp"
 #include "support/process.hpp"
 
 namespace {
@@ -47,4 +47,4 @@ struct model {
 
 }  // namespace
 
-#include "laws/broker_laws.hpp"
+#include "outbox/testing/laws/broker_laws.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "outbox/broker/jetstream.hpp"
 
-#include "laws/delivery.hpp"
+#include "outbox/testing/laws/delivery.hpp"
 #include "support/nats_server.hpp"
 
 namespace {
@@ -35,4 +35,4 @@ struct model {
 
 }  // namespace
 
-#include "laws/broker_laws.hpp"
+#include "outbox/testing/laws/broker_laws.hpp"

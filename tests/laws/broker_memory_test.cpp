@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "outbox/broker/memory.hpp"
 
-#include "laws/delivery.hpp"
+#include "outbox/testing/laws/delivery.hpp"
 
 namespace {
 
@@ -38,4 +38,4 @@ struct model {
 
 }  // namespace
 
-#include "laws/broker_laws.hpp"
+#include "outbox/testing/laws/broker_laws.hpp"

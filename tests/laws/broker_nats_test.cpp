@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "laws/delivery.hpp"
+#include "outbox/testing/laws/delivery.hpp"
 #include "support/nats_server.hpp"
 
 namespace {
@@ -57,4 +57,4 @@ struct model {
 
 }  // namespace
 
-#include "laws/broker_laws.hpp"
+#include "outbox/testing/laws/broker_laws.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "outbox/storage/memory.hpp"
 
-#include "laws/storage_case.hpp"
+#include "outbox/testing/laws/storage_case.hpp"
 
 namespace {
 
@@ -35,4 +35,4 @@ struct model {
 
 }  // namespace
 
-#include "laws/storage_laws.hpp"
+#include "outbox/testing/laws/storage_laws.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "laws/storage_case.hpp"
+#include "outbox/testing/laws/storage_case.hpp"
 #include "support/postgres_case.hpp"
 
 namespace {
@@ -38,4 +38,4 @@ struct model {
 
 }  // namespace
 
-#include "laws/storage_laws.hpp"
+#include "outbox/testing/laws/storage_laws.hpp"

@@ -4,10 +4,10 @@
 // SIMULATION_SEEDS=N runs more seeds, SIMULATION_FIRST=N begins there.
 #include <cstdlib>
 
+#include "outbox/testing/catch.hpp"
 #include "outbox/testing/shrink.hpp"
 #include "simulation/exhaustive.hpp"
 #include "simulation/seeds.hpp"
-#include "support/catch.hpp"
 
 namespace {
 

@@ -16,7 +16,7 @@
 
 #include "outbox/broker/memory.hpp"
 #include "outbox/outbox.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 
 namespace support {
 

@@ -10,7 +10,8 @@
 
 #include "outbox/broker/memory.hpp"
 #include "outbox/outbox.hpp"
-#include "support/scripted_storage.hpp"
+#include "outbox/storage/memory.hpp"
+#include "outbox/testing/scripted_storage.hpp"
 
 namespace support {
 
@@ -44,11 +45,12 @@ struct market {
 
 template <class Observer = outbox::silent>
 struct shop {
-    using box_type = outbox::basic_outbox<scripted_storage, outbox::memory_broker,
-                                          outbox::manual_clock, outbox::soft_delete, Observer>;
+    using storage_type = outbox::testing::scripted_storage<outbox::memory_storage>;
+    using box_type = outbox::basic_outbox<storage_type, outbox::memory_broker, outbox::manual_clock,
+                                          outbox::soft_delete, Observer>;
 
     market& all;
-    scripted_storage storage{all.storage};
+    storage_type storage{all.storage};
     box_type box;
     outbox::memory_storage::connection connection{};
 

@@ -8,9 +8,9 @@
 
 #include "demo_verdict.hpp"
 #include "file_broker.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
+#include "outbox/testing/publishing.hpp"
 #include "support/process.hpp"
-#include "support/publishing.hpp"
 
 namespace {
 
@@ -58,7 +58,7 @@ TEST_CASE("the judge notices a message that overtook an earlier one of its key")
 TEST_CASE("a line of the file broker is whole, or it is not counted") {
     support::temporary_folder folder;
     auto const path = folder.path() / "deliveries.log";
-    support::publishing on{demo::file_broker{path}};
+    outbox::testing::publishing on{demo::file_broker{path}};
     CHECK(on.publish("order.created", "first").what == outbox::outcome::accepted);
     std::ofstream{path, std::ios::app} << "\norder.created\t\tcut off by a ki";
     CHECK(on.publish("order.created", "second\n\\n\tline").what == outbox::outcome::accepted);
@@ -71,7 +71,7 @@ TEST_CASE("a line of the file broker is whole, or it is not counted") {
 TEST_CASE("a file broker whose file was deleted accepts nothing more") {
     support::temporary_folder folder;
     auto const path = folder.path() / "deliveries.log";
-    support::publishing on{demo::file_broker{path}};
+    outbox::testing::publishing on{demo::file_broker{path}};
     std::filesystem::remove(path);
     static_cast<void>(on.send(on.add("order.created", "{}")));
     CHECK_FALSE(on.channel().usable());
@@ -79,7 +79,7 @@ TEST_CASE("a file broker whose file was deleted accepts nothing more") {
 }
 
 TEST_CASE("a file broker on a full disk accepts nothing") {
-    support::publishing on{demo::file_broker{"/dev/full"}};
+    outbox::testing::publishing on{demo::file_broker{"/dev/full"}};
     static_cast<void>(on.send(on.add("order.created", "{}")));
     CHECK_FALSE(on.channel().usable());
     CHECK(on.receipts.empty());

@@ -8,7 +8,7 @@
 
 #include "outbox/evidence.hpp"
 #include "outbox/memory_of_sends.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 
 namespace {
 

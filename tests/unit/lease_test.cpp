@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <deque>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/shop.hpp"
 
 namespace {

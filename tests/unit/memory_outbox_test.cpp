@@ -3,7 +3,7 @@
 // The memory storage and the hand, as a worker uses them: acquire, read, publish in order, settle.
 #include "outbox/hand.hpp"
 #include "outbox/storage/memory.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 
 namespace {
 

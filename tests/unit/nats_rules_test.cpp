@@ -6,7 +6,7 @@
 #include "outbox/broker/jetstream.hpp"
 #include "outbox/broker/jetstream_reply.hpp"
 #include "outbox/broker/nats_denial.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 
 namespace {
 

@@ -6,7 +6,7 @@
 
 #include "outbox/broker/memory.hpp"
 #include "outbox/storage/memory.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include "outbox/storage/postgres_failure.hpp"
 #include "outbox/storage/postgres_progress.hpp"
 #include "outbox/storage/postgres_statements.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 
 using outbox::errc;
 using outbox::postgres::classify;

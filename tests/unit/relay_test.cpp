@@ -3,7 +3,7 @@
 // The relay's rules, each as a sentence, on doubles and without waiting.
 #include <algorithm>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/shop.hpp"
 
 namespace {

@@ -8,8 +8,8 @@
 #include "outbox/broker/memory.hpp"
 #include "outbox/retry.hpp"
 #include "outbox/table_name.hpp"
+#include "outbox/testing/catch.hpp"
 #include "outbox/validation.hpp"
-#include "support/catch.hpp"
 #include "support/process.hpp"
 
 using outbox::judge;

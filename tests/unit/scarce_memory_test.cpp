@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/scarce_memory.hpp"
 #include "support/shop.hpp"
 

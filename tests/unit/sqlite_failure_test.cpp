@@ -6,7 +6,7 @@
 #include <sqlite3.h>
 
 #include "outbox/storage/sqlite_statements.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 
 using outbox::errc;
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <thread>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/shop.hpp"
 
 namespace {

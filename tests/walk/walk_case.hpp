@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 #include "support/nats_server.hpp"
 #include "support/postgres_server.hpp"
 

@@ -3,10 +3,10 @@
 // What producers, operators and time do in a story, told to a storage and to the reference at once.
 #pragma once
 
-#include "laws/storage_commands.hpp"
-#include "laws/storage_reference.hpp"
+#include "outbox/testing/laws/storage_commands.hpp"
+#include "outbox/testing/laws/storage_reference.hpp"
 
-namespace laws {
+namespace outbox::testing::laws {
 
 // Time passes by whole hours, and everything falls due at half past: so it is never in doubt
 // whether it has.
@@ -306,4 +306,4 @@ protected:
     int moments_{0};
 };
 
-}  // namespace laws
+}  // namespace outbox::testing::laws

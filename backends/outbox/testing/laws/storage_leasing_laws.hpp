@@ -3,7 +3,7 @@
 // What holds of a storage when workers share it: leases, epochs, fences, care after a death.
 #pragma once
 
-#include "laws/storage_case.hpp"
+#include "outbox/testing/laws/storage_case.hpp"
 
 namespace {
 

@@ -3,7 +3,7 @@
 // What holds of a storage when producers use it.
 #pragma once
 
-#include "laws/storage_case.hpp"
+#include "outbox/testing/laws/storage_case.hpp"
 
 namespace {
 

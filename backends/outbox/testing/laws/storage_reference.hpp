@@ -13,9 +13,9 @@
 #include <map>
 #include <set>
 
-#include "laws/storage_case.hpp"
+#include "outbox/testing/laws/storage_case.hpp"
 
-namespace laws {
+namespace outbox::testing::laws {
 
 using outbox::record_state;
 
@@ -319,4 +319,4 @@ struct reference {
     }
 };
 
-}  // namespace laws
+}  // namespace outbox::testing::laws

@@ -11,7 +11,7 @@
 
 #include "outbox/concepts.hpp"
 
-namespace support {
+namespace outbox::testing {
 
 inline outbox::message_id numbered_id(std::uint32_t number) {
     outbox::message_id id{};
@@ -106,4 +106,4 @@ private:
 template <class Broker>
 publishing(Broker) -> publishing<Broker>;
 
-}  // namespace support
+}  // namespace outbox::testing

@@ -4,7 +4,7 @@
 // settlement.hpp says.
 #pragma once
 
-#include "laws/storage_case.hpp"
+#include "outbox/testing/laws/storage_case.hpp"
 
 namespace {
 

@@ -29,9 +29,9 @@
 #include <vector>
 
 #include "outbox/concepts.hpp"
-#include "support/catch.hpp"
+#include "outbox/testing/catch.hpp"
 
-namespace laws {
+namespace outbox::testing::laws {
 
 using namespace std::chrono_literals;
 using outbox::fate;
@@ -160,4 +160,9 @@ outbox::round_reply read_alone(worker<Model>& mine) {
         {.lease = lease, .read = mine.held(), .records = 100, .bytes = 1'000'000, .alone = true});
 }
 
-}  // namespace laws
+}  // namespace outbox::testing::laws
+
+// In the words of the models and the laws.
+namespace {  // NOLINT(google-build-namespaces)
+namespace laws = outbox::testing::laws;
+}

@@ -5,9 +5,9 @@
 
 #include <memory>
 
-#include "laws/storage_tale.hpp"
+#include "outbox/testing/laws/storage_tale.hpp"
 
-namespace laws {
+namespace outbox::testing::laws {
 
 inline constexpr std::array<char const*, 7> fate_words{"remove",   "stamp", "retry",    "follow",
                                                        "schedule", "bury",  "hand back"};
@@ -387,4 +387,4 @@ private:
     std::map<int, outbox::sequence_number> sequences_{};  ///< by place in the order of drawing
 };
 
-}  // namespace laws
+}  // namespace outbox::testing::laws

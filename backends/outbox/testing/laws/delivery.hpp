@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace laws {
+namespace outbox::testing::laws {
 
 struct delivery {
     std::string topic{};
@@ -24,4 +24,9 @@ struct delivery {
     }
 };
 
-}  // namespace laws
+}  // namespace outbox::testing::laws
+
+// In the words of the models and the laws.
+namespace {  // NOLINT(google-build-namespaces)
+namespace laws = outbox::testing::laws;
+}

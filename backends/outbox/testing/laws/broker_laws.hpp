@@ -18,9 +18,9 @@
 #include <string>
 #include <vector>
 
-#include "laws/delivery.hpp"
-#include "support/catch.hpp"
-#include "support/publishing.hpp"
+#include "outbox/testing/catch.hpp"
+#include "outbox/testing/laws/delivery.hpp"
+#include "outbox/testing/publishing.hpp"
 
 namespace {
 
@@ -34,7 +34,7 @@ std::vector<std::string> payloads(model& at) {
 
 TEST_CASE("broker: what is accepted was delivered with its topic, bytes, headers and id") {
     model at;
-    support::publishing to{at.broker()};
+    outbox::testing::publishing to{at.broker()};
     std::string bytes;
     for (int i = 0; i < 256; ++i) bytes += static_cast<char>(i);
     auto const& sent = to.add("law.one", bytes, "traceparent: 00-a-b-01\ntag: x\n");
@@ -50,7 +50,7 @@ TEST_CASE("broker: what is accepted was delivered with its topic, bytes, headers
 
 TEST_CASE("broker: each message of a batch gets one receipt, and the order of sending is kept") {
     model at;
-    support::publishing to{at.broker()};
+    outbox::testing::publishing to{at.broker()};
     for (int i = 0; i < 500; ++i) to.add("law.many", std::to_string(i));
     to.send_all();
     to.wait_for(500);
@@ -70,7 +70,7 @@ TEST_CASE("broker: each message of a batch gets one receipt, and the order of se
 
 TEST_CASE("broker: collecting when nothing came is nothing, however often") {
     model at;
-    support::publishing to{at.broker()};
+    outbox::testing::publishing to{at.broker()};
     std::vector<outbox::receipt> arrived;
     for (int i = 0; i < 3; ++i) to.channel().collect(arrived);
     CHECK(arrived.empty());
@@ -82,7 +82,7 @@ TEST_CASE("broker: collecting when nothing came is nothing, however often") {
 
 TEST_CASE("broker: the same message again is accepted again") {
     model at;
-    support::publishing to{at.broker()};
+    outbox::testing::publishing to{at.broker()};
     auto const& sent = to.add("law.one", "x");
     CHECK(to.publish(sent).what == outcome::accepted);
     CHECK(to.publish(sent).what == outcome::accepted);
@@ -93,19 +93,19 @@ TEST_CASE("broker: without a server there is no channel, and that is not a messa
     model at;
     at.go_down();
     try {
-        support::publishing const to{at.broker()};
+        outbox::testing::publishing const to{at.broker()};
         FAIL("connected to nothing");
     } catch (outbox::error const& missing) {
         CHECK(missing.code() == outbox::errc::unavailable);
     }
     at.come_up();
-    support::publishing to{at.broker()};
+    outbox::testing::publishing to{at.broker()};
     CHECK(to.publish("law.one", "x").what == outcome::accepted);
 }
 
 TEST_CASE("broker: a channel that broke stays broken, and what had no receipt never gets one") {
     model at;
-    support::publishing to{at.broker()};
+    outbox::testing::publishing to{at.broker()};
     CHECK(to.publish("law.one", "before").what == outcome::accepted);
     at.go_down();
     static_cast<void>(to.publish("law.one", "lost"));
@@ -116,7 +116,7 @@ TEST_CASE("broker: a channel that broke stays broken, and what had no receipt ne
     static_cast<void>(to.publish("law.one", "later"));
     CHECK_FALSE(to.channel().usable());
     CHECK(to.receipts.size() == 1);
-    support::publishing again{at.broker()};
+    outbox::testing::publishing again{at.broker()};
     CHECK(again.publish("law.one", "after").what == outcome::accepted);
     if (model::acknowledges) {
         auto const arrived = payloads(at);

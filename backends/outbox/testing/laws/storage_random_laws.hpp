@@ -2,14 +2,12 @@
 //
 // Random sequences of commands, told to a storage and to the reference, which must agree after each
 // of them. A sequence that fails is cut down to a short one and told as a story, one command a
-// line. LAW_SEQUENCES=N runs another number of them; RC_PARAMS="seed=N" tells the same ones again.
+// line. RC_PARAMS="max_success=N" runs another number of them, "seed=N" tells the same ones again.
 #pragma once
 
-#include <cstdlib>
+#include "outbox/testing/laws/storage_story.hpp"
 
-#include "laws/storage_story.hpp"
-
-namespace laws {
+namespace outbox::testing::laws {
 
 /// Nothing when the storage and the reference agree from the first command to the last.
 template <class Model>
@@ -26,14 +24,15 @@ std::optional<std::string> parted(std::vector<command> const& commands, bool blo
     return std::nullopt;
 }
 
-}  // namespace laws
+}  // namespace outbox::testing::laws
 
 namespace {
 
 TEST_CASE("storage: a random sequence of commands does what the reference says") {
     auto parameters = rc::detail::configuration().testParams;
-    auto const* const wish = std::getenv("LAW_SEQUENCES");
-    parameters.maxSuccess = wish == nullptr ? model::random_sequences : std::atoi(wish);
+    if (parameters.maxSuccess == rc::detail::TestParams{}.maxSuccess) {
+        parameters.maxSuccess = model::random_sequences;
+    }
     parameters.maxSize = 100;
     std::string shortest;
     auto const result = rc::detail::checkTestable(
@@ -60,7 +59,7 @@ TEST_CASE("storage: a random sequence of commands does what the reference says")
         rc::detail::printResultMessage(result, why);
     }
     FAIL(why.str() << "\nagain by RC_PARAMS=\"seed=" << parameters.seed
-                   << "\" LAW_SEQUENCES=" << parameters.maxSuccess);
+                   << " max_success=" << parameters.maxSuccess << '"');
 }
 
 }  // namespace

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// The memory storage with a script: hooks before and after each call of a worker, which may throw,
-// block or move the clock; and a count of the calls.
+// A storage with a script: hooks before and after each call of a worker, which may throw, block or
+// move the clock; and a count of the calls. For tests that say when exactly something fails.
+//
+//     outbox::testing::scripted_storage storage{outbox::memory_storage{clock}};
+//     storage.fail_next("exchange", outbox::errc::outcome_unknown, true);
+//
+// It may be told from any thread. Copies share the script.
 #pragma once
 
 #include <functional>
@@ -9,15 +14,17 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "outbox/storage/memory.hpp"
+#include "outbox/concepts.hpp"
 
-namespace support {
+namespace outbox::testing {
 
+template <outbox::storage Inner>
 class scripted_storage {
     struct shared_state {
         std::mutex mutex{};
@@ -45,11 +52,11 @@ class scripted_storage {
     };
 
 public:
-    using transaction = outbox::memory_storage::transaction;
+    using transaction = typename Inner::transaction;
 
     class session {
     public:
-        session(std::shared_ptr<shared_state> script, outbox::memory_storage::session&& inner)
+        session(std::shared_ptr<shared_state> script, typename Inner::session&& inner)
             : script_{std::move(script)}, inner_{std::move(inner)} {}
 
         outbox::acquired acquire(outbox::acquire_request const& request) {
@@ -70,15 +77,15 @@ public:
             script_->answer("release");
         }
         [[nodiscard]] int descriptor() const {
-            return -1;
+            return inner_.descriptor();
         }
 
     private:
         std::shared_ptr<shared_state> script_;
-        outbox::memory_storage::session inner_;
+        typename Inner::session inner_;
     };
 
-    explicit scripted_storage(outbox::memory_storage inner) : inner_{std::move(inner)} {}
+    explicit scripted_storage(Inner inner) : inner_{std::move(inner)} {}
 
     /// Called with `connect`, `acquire`, `exchange` or `release`; empty: nothing.
     void before(std::function<void(std::string_view)> hook) {
@@ -162,9 +169,7 @@ public:
 
 private:
     std::shared_ptr<shared_state> script_{std::make_shared<shared_state>()};
-    outbox::memory_storage inner_;
+    Inner inner_;
 };
 
-static_assert(outbox::storage<scripted_storage>);
-
-}  // namespace support
+}  // namespace outbox::testing

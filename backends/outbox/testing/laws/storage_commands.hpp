@@ -8,9 +8,9 @@
 #include <array>
 #include <sstream>
 
-#include "laws/storage_case.hpp"
+#include "outbox/testing/laws/storage_case.hpp"
 
-namespace laws {
+namespace outbox::testing::laws {
 
 enum class verb : std::uint8_t {
     begin,
@@ -98,4 +98,4 @@ inline void near(std::string_view what, outbox::duration said, outbox::duration 
          std::chrono::duration_cast<std::chrono::seconds>(expected).count());
 }
 
-}  // namespace laws
+}  // namespace outbox::testing::laws
