@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+//
+// What is to be reached, and what is reached: each figure of the library beside the floor that a
+// careful person would write by hand, in the same run, taking turns. `./dev bench goals [--json]`.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "relay_goals.hpp"
+
+namespace {
+
+double median(std::vector<double> all) {
+    std::sort(all.begin(), all.end());
+    auto const middle = all.size() / 2;
+    return all.size() % 2 == 1 ? all[middle] : (all[middle - 1] + all[middle]) / 2;
+}
+
+class table {
+public:
+    void add(std::string const& series, double figure) {
+        series_[series].push_back(figure);
+    }
+    [[nodiscard]] nlohmann::ordered_json rows() const {
+        auto all = nlohmann::ordered_json::array();
+        for (auto const& one : bench::goals()) {
+            auto const value = figures(one.value);
+            auto const floor = figures(one.floor);
+            if (value.empty() || floor.empty()) continue;
+            // Ratios of neighbours in time, so that a slow minute meets both.
+            std::vector<double> ratios;
+            for (std::size_t i = 0; i < std::min(value.size(), floor.size()); ++i) {
+                ratios.push_back(value[i] / floor[i]);
+            }
+            auto const ratio = median(ratios);
+            all.push_back({{"id", one.id},
+                           {"figure", one.figure},
+                           {"value", median(value)},
+                           {"floor", median(floor)},
+                           {"ratio", ratio},
+                           {"ratio_least", *std::min_element(ratios.begin(), ratios.end())},
+                           {"ratio_most", *std::max_element(ratios.begin(), ratios.end())},
+                           {"goal", one.goal},
+                           {"reached", ratio >= one.goal}});
+        }
+        return all;
+    }
+
+private:
+    [[nodiscard]] std::vector<double> figures(std::string const& series) const {
+        auto const found = series_.find(series);
+        return found == series_.end() ? std::vector<double>{} : found->second;
+    }
+
+    std::map<std::string, std::vector<double>> series_{};
+};
+
+void print(nlohmann::ordered_json const& rows) {
+    std::printf("%-16s %10s %10s %7s %7s  %s\n", "id", "value", "floor", "ratio", "goal", "");
+    for (auto const& row : rows) {
+        std::printf("%-16s %10.0f %10.0f %7.2f %7.2f  %s (%.2f to %.2f)  %s\n",
+                    row["id"].get<std::string>().c_str(), row["value"].get<double>(),
+                    row["floor"].get<double>(), row["ratio"].get<double>(),
+                    row["goal"].get<double>(), row["reached"].get<bool>() ? "reached" : "short",
+                    row["ratio_least"].get<double>(), row["ratio_most"].get<double>(),
+                    row["figure"].get<std::string>().c_str());
+    }
+}
+
+int run(int count, char** arguments) {
+    CLI::App program{"What is to be reached, and what is reached"};
+    bench::relay_load load;
+    int repetitions = 5;
+    bool as_json = false;
+    std::vector<std::string> only;
+    program.add_option("-n,--messages", load.messages, "messages a run")
+        ->check(CLI::Range(1'000, 10'000'000))
+        ->capture_default_str();
+    program.add_option("-r,--repetitions", repetitions)
+        ->check(CLI::Range(1, 1'000))
+        ->capture_default_str();
+    program.add_option("-k,--keys", load.keys)
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    program.add_option("-o,--only", only, "series whose name holds one of these words");
+    program.add_flag("--json", as_json, "for a program to read");
+    CLI11_PARSE(program, count, arguments);
+
+    bench::relay_servers servers;
+    table all;
+    auto const wanted = bench::series(servers, load, only);
+    for (int i = 0; i < repetitions; ++i) {
+        for (auto const& [name, measure] : wanted) {
+            std::fprintf(stderr, "\r\x1b[Krun %d of %d: %s", i + 1, repetitions, name.c_str());
+            auto const figure = measure();
+            std::fprintf(stderr, ": %.0f\n", figure);
+            all.add(name, figure);
+        }
+    }
+    auto const rows = all.rows();
+    if (as_json) {
+        std::printf("%s\n", rows.dump(2).c_str());
+    } else {
+        print(rows);
+    }
+    return 0;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    try {
+        return run(count, arguments);
+    } catch (std::exception const& failure) {
+        std::fprintf(stderr, "goals: %s\n", failure.what());
+        return 1;
+    }
+}

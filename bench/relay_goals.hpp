@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+//
+// The goals of PostgreSQL and JetStream together, and the series that they are read from.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace bench {
+
+struct relay_load {
+    int messages{100'000};
+    int keys{5'000};
+    int payload_bytes{256};
+};
+
+/// `value` and `floor` are names of series; their ratio shall be `goal` at least.
+struct goal {
+    std::string id{};
+    std::string figure{};
+    std::string value{};
+    std::string floor{};
+    double goal{0};
+};
+[[nodiscard]] std::vector<goal> goals();
+
+/// Private servers with durable defaults, for as long as this lives.
+class relay_servers {
+public:
+    relay_servers();
+    relay_servers(relay_servers const&) = delete;
+    relay_servers& operator=(relay_servers const&) = delete;
+    ~relay_servers();
+
+    struct state;
+    [[nodiscard]] state& get() const {
+        return *state_;
+    }
+
+private:
+    std::unique_ptr<state> state_;
+};
+
+/// Each measures once and returns messages, or transactions, a second.
+using measurement = std::pair<std::string, std::function<double()>>;
+[[nodiscard]] std::vector<measurement> series(relay_servers& on, relay_load const& load,
+                                              std::vector<std::string> const& only);
+
+}  // namespace bench
