@@ -70,11 +70,11 @@ public:
     void send(std::span<outbox::dispatch const> messages) {
         if (!usable_) return;
         std::string lines;
-        for (auto const& [token, message] : messages) append_line(lines, *message);
+        for (auto const& one : messages) append_line(lines, *one.message);
         usable_ = append(lines);
         if (!usable_) return;
-        for (auto const& [token, message] : messages) {
-            receipts_.push_back({token, outbox::outcome::accepted, {}});
+        for (auto const& one : messages) {
+            receipts_.push_back({one.token, outbox::outcome::accepted, {}});
         }
     }
     void collect(std::vector<outbox::receipt>& arrived) {

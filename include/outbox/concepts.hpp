@@ -119,10 +119,12 @@ struct channel_setup {
     std::size_t window{0};           ///< messages in flight at the most
 };
 
-/// One message to publish.
+/// One message to publish; `behind`: only right behind this one, which was sent just before on the
+/// same channel. Set for a `chaining_channel` alone.
 struct dispatch {
     attempt_token token{0};
     record const* message{nullptr};
+    record const* behind{nullptr};
 };
 
 /// What a worker does with a broker, over a connection of the worker's own. One thread at a time.
@@ -138,6 +140,16 @@ concept broker_channel = requires(C& c, std::span<dispatch const> messages, std:
 //           `accepted` only for an acknowledgement beyond doubt.
 // usable    false once the connection broke: every token without receipt is then unknown, and nothing
 //           more is sent on this channel. There is no silent reconnect.
+
+/// A channel to a broker that can take a message on the condition that the one before it is the last
+/// that it stored, so that many messages of one order may be in flight.
+template <class C>
+concept chaining_channel = broker_channel<C> && requires(C const& c, std::string_view topic) {
+    { c.can_chain(topic, topic) } -> std::same_as<bool>;  // a chaining channel needs `bool can_chain(std::string_view topic, std::string_view next) const`
+};
+// can_chain whether a message of topic `next` may be sent `behind` one of `topic`. Where the condition
+//           does not hold when the message arrives, it is not stored, now or later, and its receipt
+//           is `out_of_order`.
 
 /// Where messages go.
 template <class B>

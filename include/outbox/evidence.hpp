@@ -52,6 +52,9 @@ public:
         auto const found = against_.find(id);
         return found != against_.end() && found->second.breaks >= breaks_forgiven;
     }
+    [[nodiscard]] bool empty() const {
+        return against_.empty();
+    }
     void clear(message_id const& id) {
         if (!against_.empty()) against_.erase(id);
     }

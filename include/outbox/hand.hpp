@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // The records that a worker has read and not settled yet, each in the line of its key. The rules of
-// order live here: of a line at most one record is in flight; a parked line lets only its retrying
-// records pass, earliest first; what comes after a failed record waits behind it. Pure: no clock,
-// no storage, no broker.
+// order live here: of a line at most one record is in flight, or one chain, whose records the
+// broker takes only one right behind the other; a parked line lets only its retrying records pass,
+// earliest first; what comes after a failed record waits behind it. Pure: no clock, no storage, no
+// broker.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -18,12 +20,13 @@
 #include <vector>
 
 #include "outbox/lease.hpp"
+#include "outbox/slot_queue.hpp"
 
 namespace outbox {
 
 class hand {
 public:
-    using slot = std::uint32_t;
+    using slot = slot_queue::slot;
 
     /// A partition is not read further while a parked line of it has more followers than this:
     /// flagging a hot key's whole backlog would cost more than letting its neighbours wait.
@@ -62,11 +65,50 @@ public:
             auto const at = of.waiting.front();
             of.waiting.pop_front();
             of.busy = true;
+            of.head = at;
             of.busy_with_ready = slots_[at].what.state == record_state::ready;
             return at;
         }
         return std::nullopt;
     }
+
+    /// What may be sent right behind `last`, the latest of its line that was sent and is in flight,
+    /// to a broker that takes it only there: neither may have been sent before.
+    [[nodiscard]] std::optional<slot> linkable(slot last) const;
+    void link(slot at);
+    /// It was sent on the condition that it lands right behind another one.
+    [[nodiscard]] bool is_link(slot at) const {
+        return slots_[at].link;
+    }
+    /// Others wait for their turn, so that a chain should not take the whole window.
+    [[nodiscard]] bool others_wait() const {
+        return !sendable_.empty();
+    }
+    /// It is in flight together with others of its line, before or behind it.
+    [[nodiscard]] bool is_chained(slot at) const {
+        auto const& of = *slots_[at].of;
+        return !of.linked.empty() || (of.busy && of.head != at);
+    }
+    /// What the broker said of a record of a chain, before it can be acted on.
+    struct kept_answer {
+        outcome what{outcome::unknown};
+        std::string reason{};
+        bool others_pass{false};
+    };
+    void keep_answer(slot at, kept_answer answer);
+    /// The first of a chain, if it has its answer.
+    [[nodiscard]] std::optional<slot> answered_head(slot of_chain) const;
+    [[nodiscard]] kept_answer take_answer(slot at) {
+        return std::move(*std::exchange(slots_[at].answer, nullptr));
+    }
+    [[nodiscard]] bool is_accepted(slot at) const {
+        return slots_[at].answer && slots_[at].answer->what == outcome::accepted;
+    }
+    [[nodiscard]] bool all_answered(slot of_chain) const;
+    /// Ends a chain behind its first: each of the others is given to `accepted`, which publishes
+    /// it, or to `failed`, and then waits again, in its place and never to be linked any more.
+    template <class Accepted, class Failed>
+    void unlink(slot head, Accepted&& accepted, Failed&& failed);
 
     /// A token for sending this record: rises with each call.
     [[nodiscard]] attempt_token mark_sent(slot at, monotonic_time now) {
@@ -79,14 +121,7 @@ public:
         return one.token;
     }
     /// Takes up an attempt of an earlier tenure that is still under way.
-    void adopt(slot at, attempt_token token, monotonic_time sent_at) {
-        adopted_[token] = at;
-        slots_[at].token = token;
-        slots_[at].sent_at = sent_at;
-        slots_[at].flying = true;
-        ++in_flight_;
-        sent_.push_front({sent_at, token});
-    }
+    void adopt(slot at, attempt_token token, monotonic_time sent_at);
     /// The record whose attempt this is, while it is in flight.
     [[nodiscard]] std::optional<slot> find(attempt_token token) const {
         if (auto const found = adopted_.find(token); found != adopted_.end()) return found->second;
@@ -102,17 +137,9 @@ public:
         return slots_[at].token;
     }
     /// The one that has been in flight for longest, if it was sent at `before` or earlier.
-    [[nodiscard]] std::optional<slot> overdue(monotonic_time before) {
-        auto const sent = oldest_sent();
-        if (!sent || *sent > before) return std::nullopt;
-        return find(sent_.front().token);
-    }
+    [[nodiscard]] std::optional<slot> overdue(monotonic_time before);
     /// When the one that has been in flight for longest was sent.
-    [[nodiscard]] std::optional<monotonic_time> oldest_sent() {
-        while (!sent_.empty() && !find(sent_.front().token)) sent_.pop_front();
-        if (sent_.empty()) return std::nullopt;
-        return sent_.front().at;
-    }
+    [[nodiscard]] std::optional<monotonic_time> oldest_sent();
     template <class Visit>
     void for_each_in_flight(Visit&& visit) const {
         for (slot at = 0; at < slots_.size(); ++at) {
@@ -121,11 +148,7 @@ public:
     }
 
     /// The broker has it: `what` is remove or stamp.
-    void publish(slot at, fate what) {
-        settle(at, {.what = what});
-        slots_[at].of->busy = false;
-        advance(*slots_[at].of);
-    }
+    void publish(slot at, fate what);
     /// Not now: it is what `next` returns next.
     void put_back(slot at) {
         auto& of = *slots_[at].of;
@@ -137,6 +160,8 @@ public:
     /// Nobody's fault: it is sent again, before anything later of its key.
     void again(slot at) {
         land(at);
+        slots_[at].repeated = true;
+        slots_[at].link = false;
         auto& of = *slots_[at].of;
         of.busy = false;
         of.waiting.push_front(at);
@@ -144,38 +169,13 @@ public:
     }
     /// It failed, and is tried again after `delay`; all later ones of its key wait behind it.
     void retry(slot at, std::int32_t attempts, duration delay, std::string error,
-               monotonic_time now) {
-        auto& of = *slots_[at].of;
-        settle(
-            at,
-            {.what = fate::retry, .attempts = attempts, .delay = delay, .error = std::move(error)});
-        set_parked(of);
-        of.due = now + delay;
-        of.uncommitted = true;
-        send_behind(of);
-    }
+               monotonic_time now);
     /// It is given up. The next of its key is sent when that is committed, or, under `block`, after
     /// an operator's word.
-    void bury(slot at, std::int32_t attempts, std::string error, bool block) {
-        auto& of = *slots_[at].of;
-        settle(at, {.what = fate::bury, .attempts = attempts, .error = std::move(error)});
-        of.uncommitted = true;
-        if (!block) return;
-        set_parked(of);
-        of.blocked = true;
-        send_behind(of);
-    }
+    void bury(slot at, std::int32_t attempts, std::string error, bool block);
 
     /// Parks a key that has retrying records.
-    void park(parked_key const& key, monotonic_time now) {
-        auto& of = line_of(key.partition, key.key);
-        set_parked(of);
-        of.blocked = key.blocked;
-        of.due = now + key.due_in;
-        // What is in flight was sent before the operator spoke. Later ones are flagged only when it
-        // has landed, lest they get in front of it.
-        advance(of);
-    }
+    void park(parked_key const& key, monotonic_time now);
     /// Keys whose retrying records may be read now, at most `most`; each is asked for once until it
     /// is `drained`, or its records are settled.
     template <class Visit>
@@ -188,13 +188,7 @@ public:
         }
     }
     /// When the next parked key falls due.
-    [[nodiscard]] std::optional<monotonic_time> next_due() const {
-        std::optional<monotonic_time> first;
-        for (auto const& [number, of] : parked_) {
-            if (is_quiet(*of) && (!first || of->due < *first)) first = of->due;
-        }
-        return first;
-    }
+    [[nodiscard]] std::optional<monotonic_time> next_due() const;
     /// Nothing retrying is left of this key: new records may pass again.
     void drained(std::string_view key);
     /// Its head must be sent alone; ask for it so. Or not yet: ask again at `later`.
@@ -246,6 +240,12 @@ public:
         }
         return false;
     }
+    /// Of this partition, what was sent and has no answer yet.
+    [[nodiscard]] std::int32_t in_flight_of(partition_number partition) const {
+        return static_cast<std::int32_t>(std::ranges::count_if(slots_, [&](held const& one) {
+            return one.flying && one.what.partition == partition;
+        }));
+    }
     /// Forgets everything, and needs no memory for it.
     void clear() noexcept;
     /// Gives back what was read of a partition and not begun, unwritten.
@@ -260,8 +260,11 @@ private:
         std::string_view key{};
         std::uint64_t number{0};  ///< in order of creation, so that a seed tells the same story
         partition_number partition{0};
-        std::deque<slot> waiting{};  ///< in hand, not begun, in order
-        bool busy{false};            ///< one is in flight, or failed and not committed yet
+        slot_queue waiting{};  ///< in hand, not begun, in order
+        slot_queue linked{};   ///< in flight behind `head`, in order
+        slot head{0};          ///< while `busy`
+        bool breaking{false};  ///< a record of its chain failed
+        bool busy{false};      ///< one is in flight, or failed and not committed yet
         bool busy_with_ready{false};
         bool offered{false};  ///< it stands in `sendable_`
         bool parked{false};
@@ -280,6 +283,9 @@ private:
         monotonic_time sent_at{};
         bool flying{false};
         bool published{false};
+        bool repeated{false};  ///< it was sent before
+        bool link{false};      ///< sent right behind another one
+        std::unique_ptr<kept_answer> answer{};
     };
     struct sending {
         monotonic_time at{};
@@ -292,15 +298,11 @@ private:
         }
     };
 
-    line& line_of(partition_number partition, std::string_view key) {
-        auto found = lines_.find(key);
-        if (found == lines_.end()) {
-            found = lines_.emplace(key, line{}).first;
-            found->second.key = found->first;
-            found->second.number = ++lines_made_;
-        }
-        found->second.partition = partition;
-        return found->second;
+    line& line_of(partition_number partition, std::string_view key);
+    [[nodiscard]] bool is_new(slot at) const {
+        auto const& one = slots_[at];
+        return one.what.state == record_state::ready && one.what.attempts == 0 &&
+               one.what.deaths == 0 && !one.repeated;
     }
     [[nodiscard]] bool may_send(line const& of) const {
         if (of.busy || of.uncommitted || of.waiting.empty()) return false;
@@ -390,3 +392,4 @@ private:
 }  // namespace outbox
 
 #include "outbox/hand.ipp"
+#include "outbox/hand_chain.ipp"

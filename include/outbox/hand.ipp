@@ -32,6 +32,91 @@ inline void hand::take(page&& read) {
     }
 }
 
+inline void hand::publish(slot at, fate what) {
+    settle(at, {.what = what});
+    auto& of = *slots_[at].of;
+    if (of.head != at) return;
+    if (!of.linked.empty()) {
+        of.head = of.linked.front();
+        of.linked.pop_front();
+        return;
+    }
+    of.busy = false;
+    of.breaking = false;
+    advance(of);
+}
+
+inline void hand::retry(slot at, std::int32_t attempts, duration delay, std::string error,
+                        monotonic_time now) {
+    auto& of = *slots_[at].of;
+    settle(at,
+           {.what = fate::retry, .attempts = attempts, .delay = delay, .error = std::move(error)});
+    set_parked(of);
+    of.due = now + delay;
+    of.uncommitted = true;
+    send_behind(of);
+}
+
+inline void hand::bury(slot at, std::int32_t attempts, std::string error, bool block) {
+    auto& of = *slots_[at].of;
+    settle(at, {.what = fate::bury, .attempts = attempts, .error = std::move(error)});
+    of.uncommitted = true;
+    if (!block) return;
+    set_parked(of);
+    of.blocked = true;
+    send_behind(of);
+}
+
+inline void hand::park(parked_key const& key, monotonic_time now) {
+    auto& of = line_of(key.partition, key.key);
+    set_parked(of);
+    of.blocked = key.blocked;
+    of.due = now + key.due_in;
+    // What is in flight was sent before the operator spoke. Later ones are flagged only when it
+    // has landed, lest they get in front of it.
+    advance(of);
+}
+
+inline std::optional<monotonic_time> hand::next_due() const {
+    std::optional<monotonic_time> first;
+    for (auto const& [number, of] : parked_) {
+        if (is_quiet(*of) && (!first || of->due < *first)) first = of->due;
+    }
+    return first;
+}
+
+inline hand::line& hand::line_of(partition_number partition, std::string_view key) {
+    auto found = lines_.find(key);
+    if (found == lines_.end()) {
+        found = lines_.emplace(key, line{}).first;
+        found->second.key = found->first;
+        found->second.number = ++lines_made_;
+    }
+    found->second.partition = partition;
+    return found->second;
+}
+
+inline void hand::adopt(slot at, attempt_token token, monotonic_time sent_at) {
+    adopted_[token] = at;
+    slots_[at].token = token;
+    slots_[at].sent_at = sent_at;
+    slots_[at].flying = true;
+    ++in_flight_;
+    sent_.push_front({sent_at, token});
+}
+
+inline std::optional<monotonic_time> hand::oldest_sent() {
+    while (!sent_.empty() && !find(sent_.front().token)) sent_.pop_front();
+    if (sent_.empty()) return std::nullopt;
+    return sent_.front().at;
+}
+
+inline std::optional<hand::slot> hand::overdue(monotonic_time before) {
+    auto const sent = oldest_sent();
+    if (!sent || *sent > before) return std::nullopt;
+    return find(sent_.front().token);
+}
+
 inline void hand::send_behind(line& of) {
     for (auto const at : std::exchange(of.waiting, {})) {
         bool const ready = slots_[at].what.state == record_state::ready;

@@ -26,6 +26,9 @@ public:
         bool accepted{false};
     };
 
+    [[nodiscard]] bool empty() const {
+        return known_.empty();
+    }
     void remember(sending const& one) {
         known_.push_back(one);
     }

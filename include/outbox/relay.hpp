@@ -56,7 +56,8 @@ public:
           polling_{of.settings.poll_interval},
           storage_breaker_{of.settings.backoff_min, of.settings.probe_max},
           contention_{contention_min, contention_max},
-          broker_breaker_{of.settings.backoff_min, of.settings.probe_max} {}
+          broker_breaker_{of.settings.backoff_min, of.settings.probe_max},
+          chain_breaker_{chain_rest_min, chain_rest_max} {}
 
     /// Never throws: what went wrong is an event, and a wait.
     round_summary round() noexcept {
@@ -138,6 +139,11 @@ private:
     static constexpr duration patience_min = std::chrono::milliseconds{2};
     static constexpr duration contention_min = std::chrono::milliseconds{2};
     static constexpr duration contention_max = std::chrono::milliseconds{100};
+    /// Of one key in a row, while others wait.
+    static constexpr std::size_t chain_turn = 64;
+    /// Where others write to the same stream, chains break; for so long each key goes one by one.
+    static constexpr duration chain_rest_min = std::chrono::milliseconds{10};
+    static constexpr duration chain_rest_max = std::chrono::seconds{10};
     static constexpr std::size_t purge_batch = 5'000;
     static constexpr duration purge_interval = std::chrono::minutes{1};
     static constexpr duration purge_gap = std::chrono::milliseconds{50};
@@ -198,6 +204,8 @@ private:
     void accuse(accused_record const& accused, partition_number partition);
     void publish();
     void send();
+    [[nodiscard]] bool may_chain(monotonic_time at) const;
+    void chain(slot last, std::size_t window, monotonic_time at);
     void exchange(bool may_read = true);
     [[nodiscard]] round_plan plan(monotonic_time at, bool may_read);
     void plan_due_keys(round_plan& next, monotonic_time at);
@@ -209,6 +217,8 @@ private:
     }
     void collect();
     void answer(receipt& from);
+    void conclude(slot at, outcome what, std::string const& reason, bool others_pass);
+    void break_chain(slot head);
     void decide(slot at, outcome what, std::string const& reason, bool others_pass);
     void decide_unroutable();
     void give_up_overdue();
@@ -310,6 +320,7 @@ private:
     breaker storage_breaker_;
     breaker contention_;
     breaker broker_breaker_;
+    breaker chain_breaker_;
     std::optional<session_type> session_{};
     std::optional<channel_type> channel_{};
     hand hand_{};
@@ -325,6 +336,9 @@ private:
     attempt_token accepted_at_last_doubt_{0};
     attempt_token sent_alone_{0};  ///< it may be what breaks the connection
     attempt_token probe_{0};
+    attempt_token last_sent_{0};    ///< on this channel
+    std::int64_t highest_sent_{0};  ///< of all sequences
+    std::int64_t sent_before_{0};   ///< up to here, what is read may have been sent already
     partition_number last_read_{-1};
     monotonic_time next_seek_{};
     monotonic_time courtesy_until_{};
@@ -339,4 +353,5 @@ private:
 }  // namespace outbox
 
 #include "outbox/relay.ipp"
+#include "outbox/relay_chain.ipp"
 #include "outbox/relay_storage.ipp"

@@ -147,6 +147,8 @@ void relay<Parts>::send() {
     auto const window =
         static_cast<std::size_t>(std::min<std::int32_t>(settings().batch_size, capacity()));
     batch_.clear();
+    bool const chains = may_chain(at);
+    if (auto const last = hand_.find(last_sent_); last && chains) chain(*last, window, at);
     while (hand_.in_flight() < window) {
         auto const next = hand_.next();
         if (!next) break;
@@ -168,8 +170,11 @@ void relay<Parts>::send() {
         }
         tell([&] { return event::publishing{what.id, what.topic, what.attempts}; });
         batch_.push_back({hand_.mark_sent(*next, at), &what});
-        if (alone) sent_alone_ = batch_.back().token;
+        highest_sent_ = std::max(highest_sent_, what.sequence);
+        last_sent_ = batch_.back().token;
+        if (alone) sent_alone_ = last_sent_;
         if (alone) break;
+        if (chains) chain(*next, window, at);
     }
     if (batch_.empty()) return;
     if (probing()) probe_ = batch_.back().token;
@@ -209,7 +214,7 @@ void relay<Parts>::answer(receipt& from) {
         undecided_.push_back({*at, from.token, std::move(from.reason)});
         return;
     }
-    decide(*at, from.what, from.reason, latest_accepted_ > from.token);
+    conclude(*at, from.what, from.reason, latest_accepted_ > from.token);
 }
 
 /// Whether nothing takes anything, or just not this topic, shows when the rest has its receipts.
@@ -222,7 +227,7 @@ void relay<Parts>::decide_unroutable() {
         return;
     for (auto const& one : std::exchange(undecided_, {})) {
         bool const own_fault = evidence_.unroutable(hand_[one.at].id, one.token, latest_accepted_);
-        decide(one.at, outcome::unroutable, one.reason, own_fault);
+        conclude(one.at, outcome::unroutable, one.reason, own_fault);
     }
 }
 
@@ -239,6 +244,8 @@ void relay<Parts>::decide(slot at, outcome what, std::string const& reason, bool
             return;
         case verdict::again:
             ++done_.failed;
+            // All before it landed, so that somebody else wrote in between.
+            if (what == outcome::out_of_order) chain_breaker_.fail(now(), random_.random());
             tell([&] {
                 return event::attempt_failed{of.id, of.topic, what, reason, of.attempts, {}};
             });
@@ -294,7 +301,7 @@ void relay<Parts>::give_up_overdue() {
             silence = true;
             break;
         }
-        decide(*at, outcome::unknown, "no receipt in time", true);
+        conclude(*at, outcome::unknown, "no receipt in time", true);
     }
     if (silence) break_channel("no receipt within the publish timeout");
 }
@@ -311,7 +318,7 @@ void relay<Parts>::break_channel(std::string const& reason) {
     for (auto const at : open) {
         bool const own_fault = evidence_.broke_connection(hand_[at].id, hand_.token(at),
                                                           latest_accepted_, open.size() == 1);
-        decide(at, outcome::unknown, reason, own_fault);
+        conclude(at, outcome::unknown, reason, own_fault);
     }
     if (open.empty()) {
         broker_failed(errc::unavailable, reason);

@@ -197,6 +197,7 @@ template <class Parts>
 void relay<Parts>::start_over(char const* reason) noexcept {
     channel_.reset();
     session_.reset();
+    sent_before_ = highest_sent_;
     hand_.clear();
     earlier_.forget_unaccepted();
     undecided_.clear();
@@ -234,13 +235,15 @@ void relay<Parts>::forfeit() {
 
 template <class Parts>
 void relay<Parts>::drop(partition_number partition) {
+    sent_before_ = highest_sent_;
     hand_.drop(partition, [&](slot at) {
-        if (!hand_.is_published(at) && hand_.find(hand_.token(at)) != at) return;
+        bool const accepted = hand_.is_published(at) || hand_.is_accepted(at);
+        if (!accepted && hand_.find(hand_.token(at)) != at) return;
         earlier_.remember({.id = hand_[at].id,
                            .generation = hand_[at].generation,
                            .token = hand_.token(at),
                            .sent_at = hand_.sent_at(at),
-                           .accepted = hand_.is_published(at)});
+                           .accepted = accepted});
     });
 }
 
@@ -289,6 +292,9 @@ void relay<Parts>::release(bool all) {
     for (auto const& [partition, mine] : tenures_) {
         if (mine.ending && (all || !hand_.holds(partition))) {
             endings.push_back({partition, mine.care});
+            // Who comes next must not link anything to what may still be on its way.
+            auto& left = endings.back().care.left;
+            left = std::max(left, hand_.in_flight_of(partition));
         }
     }
     if (endings.empty() || !session_) return;

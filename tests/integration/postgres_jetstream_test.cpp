@@ -2,9 +2,12 @@
 //
 // The real job, end to end: PostgreSQL to JetStream, with what people and programs put in, and a
 // server that is killed under running workers.
+#include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
 #include <string>
+#include <thread>
 
 #include "outbox/testing/catch.hpp"
 #include "support/postgres_to_jetstream.hpp"
@@ -144,4 +147,42 @@ TEST_CASE("what a broker lost after it had acknowledged it is brought back by a 
     CHECK(all.disorder == 0);
     CHECK(at.box.stats().storage.dead == 0);
     CHECK(worker.stop(10s).clean());
+}
+
+TEST_CASE("one order flies in chains, also while others write to its stream, and stays in order") {
+    whole at;
+    constexpr int count = 4'000;
+    std::atomic<bool> over{false};
+    std::thread stranger{[&] {
+        support::nats_client other{at.nats.url()};
+        while (!over) {
+            natsConnection_PublishString(other.connection(), "all.strange", "not ours");
+            natsConnection_Flush(other.connection());
+            std::this_thread::sleep_for(5ms);
+        }
+    }};
+    auto worker = at.box.start_worker();
+    for (int number = 0; number < count;) {
+        auto work = at.box.begin(at.shop.sql.handle());
+        for (int i = 0; i < 100; ++i, ++number) {
+            at.box.create_message(work, "all.numbers", std::to_string(number));
+        }
+        work.commit();
+    }
+    at.wait_until_delivered();
+    over = true;
+    stranger.join();
+    std::vector<int> numbers;
+    int strange = 0;
+    for (auto const& one : at.arrived()) {
+        if (one.subject == "all.strange") {
+            ++strange;
+        } else {
+            numbers.push_back(std::stoi(one.payload));
+        }
+    }
+    CHECK(strange > 0);
+    CHECK(numbers.size() == count);
+    CHECK(std::ranges::is_sorted(numbers));
+    CHECK(at.box.stats().storage.dead == 0);
 }

@@ -49,9 +49,9 @@ static_assert(none_is_polymorphic<doubles, doubles::worker, doubles::unit_of_wor
                                   outbox::memory_broker, outbox::memory_broker::channel,
                                   outbox::record, outbox::page, outbox::hand>);
 
-// A dispatch is a token and a pointer, a receipt without a reason allocates nothing.
+// A dispatch is a token and two pointers, a receipt without a reason allocates nothing.
 static_assert(std::is_trivially_copyable_v<outbox::dispatch>);
-static_assert(sizeof(outbox::dispatch) == sizeof(outbox::attempt_token) + sizeof(void*));
+static_assert(sizeof(outbox::dispatch) == sizeof(outbox::attempt_token) + 2 * sizeof(void*));
 static_assert(std::is_trivially_copyable_v<outbox::record>);
 
 }  // namespace

@@ -291,3 +291,34 @@ TEST_CASE("a worker recalls what it sent before it lost its session") {
         CHECK_FALSE(earlier.recall(one));
     }
 }
+
+TEST_CASE("what was sent before is linked to nothing, nor anything to it") {
+    playing at;
+    at.read(1, "new");
+    at.read(2, "new");
+    auto const first = at.send();
+    auto const second = at.hand.linkable(first);
+    REQUIRE(second);
+    CHECK(at.hand[*second].sequence == 2);
+
+    at.read(3, "old");
+    at.read(4, "old");
+    at.hand.again(at.send());
+    CHECK_FALSE(at.hand.linkable(at.send()));
+
+    at.hand.link(*second);
+    static_cast<void>(at.hand.mark_sent(*second, at.now));
+    at.read(5, "new");
+    CHECK(at.hand.linkable(*second));
+    // The chain breaks: its second goes back to its place.
+    at.hand.keep_answer(*second, {outbox::outcome::out_of_order, {}, false});
+    CHECK_FALSE(at.hand.linkable(*second));
+    at.hand.keep_answer(first, {outbox::outcome::unknown, {}, false});
+    CHECK(at.hand.all_answered(first));
+    at.hand.unlink(
+        first, [](auto) {}, [](auto) {});
+    at.hand.publish(first, fate::remove);
+    auto const again = at.send();
+    CHECK(at.hand[again].sequence == 2);
+    CHECK_FALSE(at.hand.linkable(again));
+}

@@ -38,6 +38,9 @@ struct jetstream_broker::channel::state {
         link.listen(name, options.connection.connect_timeout);
         return name;
     }
+    [[nodiscard]] std::string duplicate_id(record const& of) const {
+        return outbox_name + "." + to_string(of.id) + "." + std::to_string(of.generation);
+    }
     /// False when nothing more may be written.
     [[nodiscard]] bool write(dispatch const& one);
     [[nodiscard]] receipt understand(nats_rules::reply const& heard, std::string const& topic);
@@ -81,8 +84,8 @@ bool jetstream_broker::channel::state::write(dispatch const& one) {
     auto const& what = *one.message;
     nats_rules::owned_message message;
     auto status = nats_rules::make_message(
-        message, what, inbox + "." + std::to_string(one.token),
-        outbox_name + "." + to_string(what.id) + "." + std::to_string(what.generation));
+        message, what, inbox + "." + std::to_string(one.token), duplicate_id(what),
+        one.behind == nullptr ? std::string{} : duplicate_id(*one.behind));
     if (status == NATS_OK) {
         status = natsConnection_PublishMsg(link.handle(), message.get());
         // Part of it may be on its way.
@@ -125,6 +128,10 @@ receipt jetstream_broker::channel::state::understand(nats_rules::reply const& he
     // A stream that was created later: the next channel knows it.
     if (streams.is_news(read.stream)) link.heard().break_off();
     return streams.acknowledged(heard.token, read.stream);
+}
+
+bool jetstream_broker::channel::can_chain(std::string_view topic, std::string_view next) const {
+    return state_->streams.can_chain(topic, next);
 }
 
 bool jetstream_broker::channel::usable() const {

@@ -83,6 +83,8 @@ public:
     void send(std::span<dispatch const> messages);
     void collect(std::vector<receipt>& arrived);
     [[nodiscard]] bool usable() const;
+    /// By `Nats-Expected-Last-Msg-Id`, within one stream that is not replicated.
+    [[nodiscard]] bool can_chain(std::string_view topic, std::string_view next) const;
 
 private:
     friend class jetstream_broker;
@@ -93,5 +95,6 @@ private:
 };
 
 static_assert(broker<jetstream_broker>);
+static_assert(chaining_channel<jetstream_broker::channel>);
 
 }  // namespace outbox

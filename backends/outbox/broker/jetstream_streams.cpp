@@ -130,8 +130,17 @@ void known_streams::add(jsStreamInfo const& found, channel_setup const& setup) {
     for (int i = 0; i < found.Config->SubjectsLen; ++i) {
         known.subjects.emplace_back(found.Config->Subjects[i]);
     }
+    // A replicated stream remembers the id of a message that it then refuses, and takes its
+    // repetition for a duplicate.
+    known.keeps_order = found.Config->Replicas <= 1;
     known.flaw = flaw_of(*found.Config, setup);
     flawed_ = flawed_ || !known.flaw.empty();
+}
+
+bool known_streams::can_chain(std::string_view topic, std::string_view next) const {
+    auto const* const stream = taker(topic);
+    return stream != nullptr && stream->second.keeps_order &&
+           (next == topic || taker(next) == stream);
 }
 
 known_streams::entry const* known_streams::taker(std::string_view topic) const {

@@ -17,6 +17,7 @@ namespace outbox::nats_rules {
 
 struct known_stream {
     std::vector<std::string> subjects{};
+    bool keeps_order{false};  ///< it compares the last id that it stored, and with nobody else's
     std::string flaw{};  ///< why messages are not safe there, and what to change; empty: they are
 };
 
@@ -30,6 +31,9 @@ public:
     [[nodiscard]] receipt acknowledged(attempt_token token, std::string const& stream) const;
     /// The meaning of "nobody takes this topic".
     [[nodiscard]] receipt unroutable(attempt_token token, std::string_view topic) const;
+    /// Whether a message of topic `next` may be sent on the condition that the last that was stored
+    /// is a certain one of `topic`.
+    [[nodiscard]] bool can_chain(std::string_view topic, std::string_view next) const;
     /// Why a message must not even be sent.
     [[nodiscard]] std::optional<std::string> flaw(std::string_view topic) const;
     /// Whether this stream came after the channel was opened, as far as can be told.

@@ -157,7 +157,7 @@ std::string text_of(natsStatus status) {
 }
 
 natsStatus make_message(owned_message& made, record const& of, std::string const& reply_to,
-                        std::string const& duplicate_id) {
+                        std::string const& duplicate_id, std::string const& behind) {
     natsMsg* raw = nullptr;
     auto const topic = std::string{of.topic};
     auto status = natsMsg_Create(&raw, topic.c_str(), reply_to.empty() ? nullptr : reply_to.c_str(),
@@ -168,6 +168,7 @@ natsStatus make_message(owned_message& made, record const& of, std::string const
     };
     add("Outbox-Message-Id", to_string(of.id));
     if (!duplicate_id.empty()) add("Nats-Msg-Id", duplicate_id);
+    if (!behind.empty()) add("Nats-Expected-Last-Msg-Id", behind);
     auto const malformed =
         for_each_header(of.headers, [&](std::string_view name, std::string_view value) {
             add(std::string{name}, std::string{value});

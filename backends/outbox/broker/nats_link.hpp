@@ -117,9 +117,9 @@ private:
 [[nodiscard]] std::string text_of(natsStatus status);
 
 /// Makes a message with the record's headers, the stable id for consumers and, if given, the id for
-/// duplicate detection.
+/// duplicate detection, and that of the message which it must land right behind.
 natsStatus make_message(owned_message& made, record const& of, std::string const& reply_to,
-                        std::string const& duplicate_id);
+                        std::string const& duplicate_id, std::string const& behind = {});
 
 /// The receipt of a message that never left: the library would not make or take it.
 [[nodiscard]] receipt not_sent(attempt_token token, natsStatus why);

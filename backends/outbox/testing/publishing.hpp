@@ -46,8 +46,8 @@ public:
         one.headers = text[2];
         return one;
     }
-    outbox::attempt_token send(outbox::record const& one) {
-        outbox::dispatch const message{++tokens_, &one};
+    outbox::attempt_token send(outbox::record const& one, outbox::record const* behind = nullptr) {
+        outbox::dispatch const message{++tokens_, &one, behind};
         channel_.send({&message, 1});
         return tokens_;
     }

@@ -57,6 +57,19 @@ struct scenario {
         settings.max_deaths = static_cast<std::int32_t>(1 + random.below(3));
     }
     if (random.in_thousand(200)) all.published_retention = std::chrono::seconds{1};
+    if (random.in_thousand(300)) {
+        // One order, much of it in flight at once. Nothing passes what is stuck there, so that
+        // nobody could tell a message that nothing takes from a broker that takes nothing.
+        all.poisoned = 0;
+        settings.max_attempts = options{}.max_attempts;
+        settings.max_deaths = options{}.max_deaths;
+        all.keys = 1;
+        all.keyless = random.in_thousand(500) ? 1'000 : 0;
+        all.unordered = 0;
+        all.scheduled = 0;
+        all.messages = static_cast<int>(30 + random.below(40));
+        settings.batch_size = static_cast<std::int32_t>(4 + random.below(12));
+    }
     return all;
 }
 

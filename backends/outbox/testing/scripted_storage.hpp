@@ -88,13 +88,13 @@ public:
     explicit scripted_storage(Inner inner) : inner_{std::move(inner)} {}
 
     /// Called with `connect`, `acquire`, `exchange` or `release`; empty: nothing.
-    void before(std::function<void(std::string_view)> hook) {
+    void before(std::function<void(std::string_view)> const& hook) {
         std::lock_guard const lock{script_->mutex};
-        script_->before = std::move(hook);
+        script_->before = hook;
     }
-    void after(std::function<void(std::string_view)> hook) {
+    void after(std::function<void(std::string_view)> const& hook) {
         std::lock_guard const lock{script_->mutex};
-        script_->after = std::move(hook);
+        script_->after = hook;
     }
     /// The next call of this verb fails; once its effect took place, if `afterwards`.
     void fail_next(std::string_view verb, outbox::errc code, bool afterwards = false) {

@@ -70,6 +70,9 @@ public:
                 arrived.push_back(std::move(one));
             }
         }
+        [[nodiscard]] static bool can_chain(std::string_view /*topic*/, std::string_view /*next*/) {
+            return true;
+        }
         [[nodiscard]] bool usable() const {
             return !on_->broken && on_->of.now_down() != outage::broker;
         }
@@ -78,7 +81,11 @@ public:
         void note(receipt const& one, message_id const& id);
         void send_one(dispatch const& one);
         void answer(attempt_token token, monotonic_time at, outcome what,
-                    std::string const& reason);
+                    std::string const& reason) {
+            answer(on_, token, at, what, reason);
+        }
+        static void answer(std::shared_ptr<connection> const& to, attempt_token token,
+                           monotonic_time at, outcome what, std::string const& reason);
 
         std::shared_ptr<connection> on_;
     };
@@ -123,10 +130,11 @@ inline void simulated_broker::channel::note(receipt const& one, message_id const
     }
 }
 
-inline void simulated_broker::channel::answer(attempt_token token, monotonic_time at, outcome what,
+inline void simulated_broker::channel::answer(std::shared_ptr<connection> const& to,
+                                              attempt_token token, monotonic_time at, outcome what,
                                               std::string const& reason) {
-    std::weak_ptr<connection> const weak = on_;
-    on_->of.time.at(at, [weak, token, what, reason] {
+    std::weak_ptr<connection> const weak = to;
+    to->of.time.at(at, [weak, token, what, reason] {
         auto const on = weak.lock();
         if (!on || on->broken) return;
         on->arrived.push_back({token, what, reason});
@@ -160,7 +168,15 @@ inline void simulated_broker::channel::send_one(dispatch const& one) {
     // Its worker measures from a moment before this one.
     constexpr auto slack = std::chrono::milliseconds{1};
     if (answered - of.time.now() + slack >= far) of.book.doubted(id);
-    auto const lands = [&] { of.time.at(landing, [&of, id] { of.book.landed(id); }); };
+    std::optional<message_id> behind;
+    if (one.behind != nullptr) behind = one.behind->id;
+    if (behind) of.log.mark("a message was sent right behind another one");
+    auto const generation = one.message->generation;
+    auto const lands = [&] {
+        of.time.at(landing, [&of, id, generation, behind] {
+            if (of.store(id, generation, behind)) of.book.landed(id);
+        });
+    };
     auto const fails = [&](outcome what, char const* reason) {
         of.log.mark(reason);
         answer(one.token, answered, what, reason);
@@ -196,11 +212,19 @@ inline void simulated_broker::channel::send_one(dispatch const& one) {
         case fault::doubtful_gone: return fails(outcome::unknown, "in doubt");
         default: break;
     }
-    of.time.at(landing, [&of, id, on = on_, dies = sizes.in_thousand(500)] {
-        if (!on->broken || !dies) of.book.landed(id);
+    bool const is_lost = strikes == fault::receipt_lost;
+    of.time.at(landing, [&of, id, generation, behind, on = on_, dies = sizes.in_thousand(500),
+                         is_lost, token = one.token, answered] {
+        bool const arrives = !on->broken || !dies;
+        bool const fits = arrives && of.store(id, generation, behind);
+        if (fits) of.book.landed(id);
+        if (!arrives || !behind || is_lost) return;
+        if (!fits) of.log.mark("a message was refused, since another one was missing");
+        answer(on, token, answered, fits ? outcome::accepted : outcome::out_of_order,
+               "another one was expected before");
     });
-    if (strikes == fault::receipt_lost) return of.book.doubted(id);
-    answer(one.token, answered, outcome::accepted, {});
+    if (is_lost) return of.book.doubted(id);
+    if (!behind) answer(one.token, answered, outcome::accepted, {});
     if (strikes == fault::receipt_twice) {
         answer(one.token, answered + far, outcome::unknown, "a late second receipt");
     }

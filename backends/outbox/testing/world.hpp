@@ -4,6 +4,8 @@
 // Policies of workers, producers and operators all act in one of these.
 #pragma once
 
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -77,6 +79,18 @@ public:
         }
     }
 
+    /// The broker's stream takes a copy, or drops it since it has it; or refuses it, because the
+    /// one that it is to stand right behind is not the last that was taken: false. As in JetStream,
+    /// a copy that it has is dropped whatever it is to stand behind.
+    [[nodiscard]] bool store(message_id const& id, std::int32_t generation,
+                             std::optional<message_id> const& behind) {
+        if (stream_.contains({id, generation})) return true;
+        if (behind && behind != last_in_stream_) return false;
+        stream_.emplace(id, generation);
+        last_in_stream_ = id;
+        return true;
+    }
+
     // A storage that stamps without waiting for its disk may forget that in a crash.
     struct undurable {
         message_id id{};
@@ -110,6 +124,8 @@ private:
 
     outage now_down_{outage::none};
     std::vector<undurable> recent_{};
+    std::set<std::pair<message_id, std::int32_t>> stream_{};
+    message_id last_in_stream_{};
 };
 
 /// A worker's clocks: each machine counts from another moment, and its civil time may jump.

@@ -32,6 +32,47 @@ std::vector<std::string> payloads(model& at) {
     return all;
 }
 
+// Of channels that chain: what is sent behind another one is stored right behind it, or not at all.
+template <class To>
+void check_chaining(To& to, model& at) {
+    auto const& first = to.add("law.chain", "first");
+    auto const& second = to.add("law.chain", "second");
+    auto const& third = to.add("law.chain", "third");
+    auto const& missing = to.add("law.chain", "missing");
+    auto const& behind_missing = to.add("law.chain", "behind the missing one");
+    auto const& last = to.add("law.chain", "last");
+    if (!to.channel().can_chain("law.chain", "law.chain")) return;
+    auto const one = to.send(first);
+    auto const two = to.send(second, &first);
+    auto const three = to.send(third, &second);
+    auto const behind = to.send(behind_missing, &missing);
+    auto const four = to.send(last, &third);
+    to.wait_for(5);
+    auto const answered = [&](outbox::attempt_token token) {
+        auto const found = to.receipts.find(token);
+        return found == to.receipts.end() ? outcome::unknown : found->second.what;
+    };
+    CHECK(answered(one) == outcome::accepted);
+    CHECK(answered(two) == outcome::accepted);
+    CHECK(answered(three) == outcome::accepted);
+    CHECK(answered(behind) == outcome::out_of_order);
+    CHECK(answered(four) == outcome::accepted);
+    // Refused once, it can be sent alone: nobody takes it for a copy.
+    CHECK(to.publish(behind_missing).what == outcome::accepted);
+    CHECK(payloads(at) ==
+          std::vector<std::string>{"first", "second", "third", "last", "behind the missing one"});
+}
+
+TEST_CASE("broker: what is sent right behind another one is stored there, or not at all") {
+    model at;
+    outbox::testing::publishing to{at.broker()};
+    if constexpr (outbox::chaining_channel<typename model::broker_type::channel>) {
+        check_chaining(to, at);
+    } else {
+        CHECK(to.publish("law.chain", "alone").what == outcome::accepted);
+    }
+}
+
 TEST_CASE("broker: what is accepted was delivered with its topic, bytes, headers and id") {
     model at;
     outbox::testing::publishing to{at.broker()};
