@@ -189,9 +189,11 @@ void relay<Parts>::collect() {
     channel().collect(arrived_);
     bool doubtful = false;
     for (auto& one : arrived_) {
-        doubtful =
-            doubtful || ((one.what == outcome::unknown || one.what == outcome::out_of_order) &&
-                         hand_.find(one.token));
+        bool const unclear = one.what == outcome::unknown || one.what == outcome::out_of_order;
+        if (auto const at = hand_.find(one.token); at && unclear) {
+            // A link that is out of order did not land, for certain.
+            doubtful = doubtful || one.what == outcome::unknown || !hand_.is_link(*at);
+        }
         answer(one);
     }
     decide_unroutable();

@@ -256,6 +256,24 @@ TEST_CASE("after a take-over nothing is linked until what may be on its way is t
     CHECK(at.to.all() == "12345");
 }
 
+TEST_CASE("a chain that somebody else broke leaves no doubt about the broker") {
+    playing at;
+    auto worker = at.box.make_worker();
+    at.place({"1", "2", "3", "4", "5"});
+    worker.step();
+    at.to.let_through(1);
+    worker.step();
+    at.to.stored.emplace_back("x");
+    // Their refusals come one by one, and nothing is accepted in between.
+    for (int i = 0; i < 4; ++i) {
+        at.to.let_through(1);
+        worker.step();
+        CHECK_FALSE(at.box.stats().broker_down);
+    }
+    at.run(worker);
+    CHECK(at.to.all() == "1x2345");
+}
+
 TEST_CASE("where others write to the same stream, chains rest, and nothing is lost or reordered") {
     playing at;
     auto worker = at.box.make_worker();
