@@ -106,7 +106,8 @@ public:
     }
     [[nodiscard]] bool all_answered(slot of_chain) const;
     /// Ends a chain behind its first: each of the others is given to `accepted`, which publishes
-    /// it, or to `failed`, and then waits again, in its place and never to be linked any more.
+    /// it, or to `failed`, and then waits again, in its place; never to be linked any more, unless
+    /// it is certain that it was not stored.
     template <class Accepted, class Failed>
     void unlink(slot head, Accepted&& accepted, Failed&& failed);
 
@@ -157,10 +158,11 @@ public:
         of.offered = true;
         sendable_.push_front(&of);
     }
-    /// Nobody's fault: it is sent again, before anything later of its key.
-    void again(slot at) {
+    /// Nobody's fault: it is sent again, before anything later of its key. `landed`: as far as one
+    /// knows, it may have been stored.
+    void again(slot at, bool landed = true) {
         land(at);
-        slots_[at].repeated = true;
+        slots_[at].repeated = slots_[at].repeated || landed;
         slots_[at].link = false;
         auto& of = *slots_[at].of;
         of.busy = false;

@@ -53,8 +53,8 @@ void hand::unlink(slot head, Accepted&& accepted, Failed&& failed) {
         }
     }
     for (auto at = back.rbegin(); at != back.rend(); ++at) {
-        slots_[*at].answer.reset();
-        slots_[*at].repeated = true;
+        auto const answer = take_answer(*at);
+        slots_[*at].repeated = slots_[*at].repeated || answer.what != outcome::out_of_order;
         slots_[*at].link = false;
         of.waiting.push_front(*at);
     }

@@ -246,12 +246,16 @@ void relay<Parts>::decide(slot at, outcome what, std::string const& reason, bool
             return;
         case verdict::again:
             ++done_.failed;
-            // All before it landed, so that somebody else wrote in between.
-            if (what == outcome::out_of_order) chain_breaker_.fail(now(), random_.random());
             tell([&] {
                 return event::attempt_failed{of.id, of.topic, what, reason, of.attempts, {}};
             });
-            send_again(at, reason);
+            if (what == outcome::out_of_order) {
+                // All before it landed, so that somebody else wrote in between.
+                chain_breaker_.fail(now(), random_.random());
+                hand_.again(at, false);
+            } else {
+                send_again(at, reason);
+            }
             return;
         case verdict::retry: {
             ++done_.failed;
