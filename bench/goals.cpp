@@ -14,23 +14,20 @@
 #include <utility>
 #include <vector>
 
+#include "measure.hpp"
 #include "relay_goals.hpp"
 
 namespace {
 
-double median(std::vector<double> all) {
-    std::sort(all.begin(), all.end());
-    auto const middle = all.size() / 2;
-    return all.size() % 2 == 1 ? all[middle] : (all[middle - 1] + all[middle]) / 2;
-}
+using json = nlohmann::ordered_json;
 
 class table {
 public:
     void add(std::string const& series, double figure) {
         series_[series].push_back(figure);
     }
-    [[nodiscard]] nlohmann::ordered_json rows() const {
-        auto all = nlohmann::ordered_json::array();
+    [[nodiscard]] json rows() const {
+        auto all = json::array();
         for (auto const& one : bench::goals()) {
             auto const value = figures(one.value);
             auto const floor = figures(one.floor);
@@ -40,16 +37,16 @@ public:
             for (std::size_t i = 0; i < std::min(value.size(), floor.size()); ++i) {
                 ratios.push_back(value[i] / floor[i]);
             }
-            auto const ratio = median(ratios);
+            auto const ratio = bench::median(ratios);
             all.push_back({{"id", one.id},
                            {"figure", one.figure},
-                           {"value", median(value)},
-                           {"floor", median(floor)},
+                           {"value", bench::median(value)},
+                           {"floor", bench::median(floor)},
                            {"ratio", ratio},
                            {"ratio_least", *std::min_element(ratios.begin(), ratios.end())},
                            {"ratio_most", *std::max_element(ratios.begin(), ratios.end())},
-                           {"goal", one.goal},
-                           {"reached", ratio >= one.goal}});
+                           {"goal", one.goal ? json(*one.goal) : json{}},
+                           {"reached", one.goal ? json(ratio >= *one.goal) : json{}}});
         }
         return all;
     }
@@ -63,13 +60,17 @@ private:
     std::map<std::string, std::vector<double>> series_{};
 };
 
-void print(nlohmann::ordered_json const& rows) {
-    std::printf("%-16s %10s %10s %7s %7s  %s\n", "id", "value", "floor", "ratio", "goal", "");
+void print(json const& rows) {
+    std::printf("%-16s %10s %10s %7s %7s\n", "id", "value", "floor", "ratio", "goal");
     for (auto const& row : rows) {
-        std::printf("%-16s %10.0f %10.0f %7.2f %7.2f  %s (%.2f to %.2f)  %s\n",
+        bool const has_goal = !row["goal"].is_null();
+        auto const goal = has_goal ? std::to_string(row["goal"].get<double>()).substr(0, 4) : "-";
+        char const* const verdict = !has_goal                    ? "shown"
+                                    : row["reached"].get<bool>() ? "reached"
+                                                                 : "short";
+        std::printf("%-16s %10.0f %10.0f %7.2f %7s  %s (%.2f to %.2f)  %s\n",
                     row["id"].get<std::string>().c_str(), row["value"].get<double>(),
-                    row["floor"].get<double>(), row["ratio"].get<double>(),
-                    row["goal"].get<double>(), row["reached"].get<bool>() ? "reached" : "short",
+                    row["floor"].get<double>(), row["ratio"].get<double>(), goal.c_str(), verdict,
                     row["ratio_least"].get<double>(), row["ratio_most"].get<double>(),
                     row["figure"].get<std::string>().c_str());
     }

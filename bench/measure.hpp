@@ -28,6 +28,12 @@ struct figures {
     double delivered{0};  ///< by one worker, from the first read to the last settlement
 };
 
+[[nodiscard]] inline double median(std::vector<double> all) {
+    std::sort(all.begin(), all.end());
+    auto const middle = all.size() / 2;
+    return all.size() % 2 == 1 ? all[middle] : (all[middle - 1] + all[middle]) / 2;
+}
+
 template <class Work>
 double seconds(Work&& work) {
     auto const start = std::chrono::steady_clock::now();

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,13 +18,13 @@ struct relay_load {
     int payload_bytes{256};
 };
 
-/// `value` and `floor` are names of series; their ratio shall be `goal` at least.
+/// `value` and `floor` are names of series; their ratio shall be `goal` at least, or is just shown.
 struct goal {
     std::string id{};
     std::string figure{};
     std::string value{};
     std::string floor{};
-    double goal{0};
+    std::optional<double> goal{};
 };
 [[nodiscard]] std::vector<goal> goals();
 

@@ -41,9 +41,7 @@ std::vector<double> sorted(row const& of, double bench::figures::*what) {
 
 void print(row const& of) {
     auto const median = [&](double bench::figures::*what) {
-        auto const all = sorted(of, what);
-        auto const middle = all.size() / 2;
-        return grouped(all.size() % 2 == 1 ? all[middle] : (all[middle - 1] + all[middle]) / 2);
+        return grouped(bench::median(sorted(of, what)));
     };
     auto const delivered = sorted(of, &bench::figures::delivered);
     std::printf("%-22s %-8s %11s %11s %11s   %s to %s\n", of.name.c_str(),

@@ -86,8 +86,11 @@ public:
     }
     /// It is in flight together with others of its line, before or behind it.
     [[nodiscard]] bool is_chained(slot at) const {
+        return !slots_[at].of->linked.empty() || !is_first(at);
+    }
+    [[nodiscard]] bool is_first(slot at) const {
         auto const& of = *slots_[at].of;
-        return !of.linked.empty() || (of.busy && of.head != at);
+        return of.busy && of.head == at;
     }
     /// What the broker said of a record of a chain, before it can be acted on.
     struct kept_answer {

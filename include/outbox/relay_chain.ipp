@@ -50,7 +50,11 @@ template <class Parts>
 void relay<Parts>::conclude(slot at, outcome what, std::string const& reason, bool others_pass) {
     if (what == outcome::accepted && hand_.is_link(at)) chain_breaker_.succeed();
     if (!hand_.is_chained(at)) return decide(at, what, reason, others_pass);
-    hand_.keep_answer(at, {what, reason, others_pass});
+    if (what == outcome::accepted && hand_.is_first(at)) {
+        decide(at, what, reason, others_pass);
+    } else {
+        hand_.keep_answer(at, {what, reason, others_pass});
+    }
     while (auto const head = hand_.answered_head(at)) {
         if (!hand_.is_accepted(*head)) {
             if (hand_.all_answered(*head)) break_chain(*head);

@@ -292,6 +292,7 @@ void relay<Parts>::release(bool all) {
     for (auto const& [partition, mine] : tenures_) {
         if (mine.ending && (all || !hand_.holds(partition))) {
             endings.push_back({partition, mine.care});
+            if (!all) continue;
             // Who comes next must not link anything to what may still be on its way.
             auto& left = endings.back().care.left;
             left = std::max(left, hand_.in_flight_of(partition));
