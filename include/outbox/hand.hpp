@@ -109,8 +109,8 @@ public:
     }
     [[nodiscard]] bool all_answered(slot of_chain) const;
     /// Ends a chain behind its first: each of the others is given to `accepted`, which publishes
-    /// it, or to `failed`, and then waits again, in its place; never to be linked any more, unless
-    /// it is certain that it was not stored.
+    /// it, or to `failed` with its answer, and then waits again, in its place; never to be linked
+    /// any more, unless it is certain that it was not stored.
     template <class Accepted, class Failed>
     void unlink(slot head, Accepted&& accepted, Failed&& failed);
 

@@ -48,7 +48,7 @@ void hand::unlink(slot head, Accepted&& accepted, Failed&& failed) {
         if (is_accepted(at)) {
             accepted(at);
         } else {
-            failed(at);
+            failed(at, *slots_[at].answer);
             back.push_back(at);
         }
     }

@@ -72,12 +72,12 @@ void relay<Parts>::break_chain(slot head) {
     auto const answer = hand_.take_answer(head);
     hand_.unlink(
         head, [&](slot at) { decide(at, outcome::accepted, {}, false); },
-        [&](slot at) {
+        [&](slot at, hand::kept_answer const& its) {
             auto const& of = hand_[at];
             ++done_.failed;
             tell([&] {
-                return event::attempt_failed{of.id,         of.topic,    outcome::out_of_order,
-                                             answer.reason, of.attempts, {}};
+                return event::attempt_failed{of.id,      of.topic,    its.what,
+                                             its.reason, of.attempts, {}};
             });
         });
     decide(head, answer.what, answer.reason, answer.others_pass);

@@ -142,10 +142,12 @@ inline void read_attempts(std::filesystem::path const& path, std::vector<attempt
 /// The same from what the example's service logs:
 ///
 ///     2026-03-01T12:00:00.125Z debug message <id> to "<topic>" is sent
+///     2026-03-01T12:00:00.126Z warning message <id> to "<topic>" failed (out_of_order, ...
 inline void read_service_log(std::filesystem::path const& path, std::vector<attempt>& all) {
     std::ifstream file{path};
     for (std::string line; std::getline(file, line);) {
-        if (!line.ends_with("\" is sent")) continue;
+        bool const refused = line.find("\" failed (out_of_order, ") != std::string::npos;
+        if (!refused && !line.ends_with("\" is sent")) continue;
         std::istringstream words{line};
         std::string time;
         std::string id;
@@ -159,7 +161,7 @@ inline void read_service_log(std::filesystem::path const& path, std::vector<atte
             throw std::runtime_error{"a log of the service cannot be read: " + line};
         }
         all.push_back({identity(*parsed, std::string_view{topic}.substr(1, topic.size() - 2)),
-                       timegm(&parts) * 1'000 + std::stoi(fraction + 1)});
+                       timegm(&parts) * 1'000 + std::stoi(fraction + 1), refused});
     }
 }
 

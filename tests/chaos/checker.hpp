@@ -10,8 +10,9 @@
 //   operator requeued the message (each requeue raises the generation, and explains one). A stream
 //   never holds more copies than sends were begun, where the sends of a message are known.
 // - A message is sent once. Each further send is explained by a fault that lasted, or whose
-//   aftermath did, at some moment between that send and the one before; or by a requeue; or
-//   because the message is poisoned and has to use up its attempts.
+//   aftermath did, at some moment between that send and the one before; or because the stream
+//   refused the one before for its place; or by a requeue; or because the message is poisoned and
+//   has to use up its attempts.
 //
 // Order is judged among the messages of one key that one producer process made, one transaction
 // after the other. A transaction whose outcome its producer never learnt may have committed late,
@@ -280,23 +281,29 @@ private:
 
     void judge_attempts() {
         if (!of_.attempts) return;
-        said_.attempts = of_.attempts->size();
         std::vector<attempt const*> sorted;
-        sorted.reserve(said_.attempts);
+        sorted.reserve(of_.attempts->size());
         for (auto const& one : *of_.attempts) sorted.push_back(&one);
         std::ranges::stable_sort(sorted, [](attempt const* a, attempt const* b) {
             return a->id == b->id ? a->at < b->at : a->id < b->id;
         });
         attempt const* before = nullptr;
+        bool refused = false;
         std::size_t requeues = 0;
         for (auto const* one : sorted) {
+            if (one->refused) {
+                refused = before != nullptr && before->id == one->id;
+                if (!refused) say(verdict::malformed, one->id, "was refused and not sent");
+                continue;
+            }
             auto& here = messages_[one->id];
             ++here.sends;
+            ++said_.attempts;
             if (before == nullptr || before->id != one->id) {
                 requeues = here.requeues;
                 if (here.meant == nullptr || !here.committed)
                     say(verdict::phantom, one->id, "was sent and not committed");
-            } else if (touched(before->at, one->at) ||
+            } else if (refused || touched(before->at, one->at) ||
                        (here.meant != nullptr && here.meant->poisoned)) {
                 ++said_.explained_sends;
             } else if (requeues > 0) {
@@ -308,6 +315,7 @@ private:
                         std::to_string(one->at));
             }
             before = one;
+            refused = false;
         }
         for (auto const& [id, here] : messages_) {
             if (here.copies > here.sends) {

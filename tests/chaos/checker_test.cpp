@@ -174,6 +174,28 @@ std::vector<wrong_history> const& wrong_ones() {
              send(h, 3, 9 * second);
              send(h, 3, 10 * second);
          }},
+        {"one refusal explains one more send, not two",
+         {"resent"},
+         [](auto& h) {
+             refuse(h, 3, 3 * second + 1);
+             send(h, 3, 9 * second);
+             send(h, 3, 10 * second);
+         }},
+        {"a refusal after the second send does not explain it",
+         {"resent"},
+         [](auto& h) {
+             send(h, 3, 9 * second);
+             refuse(h, 3, 10 * second);
+         }},
+        {"the refusal of another message explains nothing",
+         {"resent"},
+         [](auto& h) {
+             refuse(h, 2, 3 * second + 1);
+             send(h, 3, 9 * second);
+         }},
+        {"a message was refused that nobody had sent",
+         {"malformed"},
+         [](auto& h) { refuse(h, 3, second); }},
         {"a copy after the window whose send nothing explains",
          {"resent"},
          [](auto& h) {
@@ -274,6 +296,13 @@ std::vector<good_history> const& good_ones() {
              poison(h, 3);
              send(h, 3, 7 * second);
              send(h, 3, 8 * second);
+         }},
+        {"a message was refused for its place and sent again, twice",
+         [](auto& h) {
+             refuse(h, 3, 3 * second + 1);
+             send(h, 3, 3 * second + 2);
+             refuse(h, 3, 3 * second + 2);
+             send(h, 3, 3 * second + 3);
          }},
         {"a fault explains a second send, which the stream dropped",
          [](auto& h) {

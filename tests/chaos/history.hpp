@@ -46,10 +46,12 @@ struct delivery {
     moment at{0};
 };
 
-/// A worker was about to send this message.
+/// A worker was about to send this message; or was told that the stream refused it for its place
+/// in a chain, hence stored nothing.
 struct attempt {
     outbox::message_id id{};
     moment at{0};
+    bool refused{false};
 };
 
 struct fault {

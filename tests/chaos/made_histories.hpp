@@ -61,6 +61,9 @@ inline void take_row(history& one, std::uint8_t n) {
 inline void send(history& one, std::uint8_t n, chaos::moment at) {
     one.attempts->push_back({.id = id(n), .at = at});
 }
+inline void refuse(history& one, std::uint8_t n, chaos::moment at) {
+    one.attempts->push_back({.id = id(n), .at = at, .refused = true});
+}
 /// Once more at the end of the stream, as the first copy is there.
 inline void copy(history& one, std::uint8_t n, chaos::moment at, std::int32_t generation = 0) {
     auto again = one.stream[n - 1U];

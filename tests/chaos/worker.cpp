@@ -43,7 +43,10 @@ void work(std::string const& database, std::string const& nats, std::string cons
         [](outbox::event::worker_killed const& e) {
             log() << "died over " << to_string(e.id) << ", deaths " << e.deaths << '\n';
         },
-        [](outbox::event::attempt_failed const& e) {
+        [&](outbox::event::attempt_failed const& e) {
+            if (e.what == outbox::outcome::out_of_order)
+                chaos::write_attempt(
+                    book, {chaos::identity(e.id, e.topic), chaos::unix_milliseconds(), true});
             log() << to_string(e.id) << " failed: " << e.reason << '\n';
         },
         [](outbox::event::dead_lettered const& e) {

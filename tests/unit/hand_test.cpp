@@ -316,7 +316,7 @@ TEST_CASE("what was sent before is linked to nothing, nor anything to it") {
     at.hand.keep_answer(first, {outbox::outcome::unknown, {}, false});
     CHECK(at.hand.all_answered(first));
     at.hand.unlink(
-        first, [](auto) {}, [](auto) {});
+        first, [](auto) {}, [](auto, auto const&) {});
     at.hand.publish(first, fate::remove);
     auto const again = at.send();
     CHECK(at.hand[again].sequence == 2);
