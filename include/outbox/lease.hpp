@@ -33,7 +33,8 @@ struct accused_record {
     message_id id{};
     std::string key{};
     std::int32_t attempts{0};
-    std::int32_t deaths{0};  ///< this one included; already stored
+    std::int32_t deaths{0};         ///< this one included; already stored
+    std::int32_t buried_lately{0};  ///< dead letters of the last hour over which a worker had died
 };
 
 /// How carefully a partition is read after its last owner died. Kept in the partition's row, across

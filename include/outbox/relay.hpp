@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <map>
 #include <optional>
@@ -331,7 +330,6 @@ private:
     std::vector<receipt> arrived_{};
     std::vector<undecided> undecided_{};
     std::vector<dispatch> batch_{};
-    std::deque<monotonic_time> burials_{};
     attempt_token latest_accepted_{0};
     attempt_token accepted_at_last_doubt_{0};
     attempt_token sent_alone_{0};  ///< it may be what breaks the connection

@@ -96,9 +96,6 @@ void relay<Parts>::begin(tenure& got, monotonic_time asked_at) {
 template <class Parts>
 void relay<Parts>::accuse(accused_record const& accused, partition_number partition) {
     auto const at = now();
-    while (!burials_.empty() && burials_.front() + std::chrono::hours{1} <= at) {
-        burials_.pop_front();
-    }
     settlement verdict{.partition = partition,
                        .sequence = accused.sequence,
                        .what = fate::retry,
@@ -106,10 +103,10 @@ void relay<Parts>::accuse(accused_record const& accused, partition_number partit
                        .error = std::to_string(accused.deaths) +
                                 " workers died while this was the only message in flight"};
     // A bad deployment kills workers at whatever they hold: after a few burials an hour only
-    // parking goes on, which can be undone.
-    if (accused.deaths >= settings().max_deaths &&
-        burials_.size() < static_cast<std::size_t>(burials_an_hour)) {
-        burials_.push_back(at);
+    // parking goes on, which can be undone. The storage counts them: no worker lives long enough.
+    auto const burials = accused.buried_lately +
+                         std::ranges::count(hand_.settlements(), fate::bury, &settlement::what);
+    if (accused.deaths >= settings().max_deaths && burials < burials_an_hour) {
         verdict.what = fate::bury;
         tell([&] {
             return event::dead_lettered{

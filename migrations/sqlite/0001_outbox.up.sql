@@ -50,6 +50,8 @@ create index outbox_retrying on outbox (coalesce(key, ''), sequence) where state
 create index outbox_scheduled on outbox (due, sequence) where state = 2;
 create index outbox_dead on outbox (id) where state = 3;
 create index outbox_dead_key on outbox (coalesce(key, ''), sequence) where state = 3;
+-- Dead letters over which a worker had died: few, and counted before the next one is buried.
+create index outbox_killers on outbox (died_at) where state = 3 and deaths > 0;
 create index outbox_published on outbox (published_at) where state = 4;
 create unique index outbox_chosen_id on outbox (id) where caller_chose_id = 1;
 

@@ -165,12 +165,15 @@ private:
 
 /// Asks `ready` every few milliseconds for at most 30 s; throws naming `what` when it never is.
 template <class Condition>
-void wait_until_ready(std::string const& what, Condition ready) {
-    for (int i = 0; i < 3'000; ++i) {
+void wait_until_ready(std::string const& what, Condition ready,
+                      std::chrono::seconds patience = std::chrono::seconds{30}) {
+    auto const until = std::chrono::steady_clock::now() + patience;
+    while (std::chrono::steady_clock::now() < until) {
         if (ready()) return;
         std::this_thread::sleep_for(std::chrono::milliseconds{10});
     }
-    throw std::runtime_error{what + " did not become ready within 30 s"};
+    throw std::runtime_error{what + " did not become ready within " +
+                             std::to_string(patience.count()) + " s"};
 }
 
 }  // namespace support

@@ -155,6 +155,7 @@ private:
                                                         bool dead_letters_block) const;
         [[nodiscard]] sequence_number first_dead(partition_number number,
                                                  std::string_view key) const;
+        [[nodiscard]] std::int32_t buried_lately() const;
 
         mutable std::mutex mutex{};
         Clock clock;

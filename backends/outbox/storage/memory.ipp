@@ -257,6 +257,14 @@ acquired basic_memory_storage<Clock>::session::acquire(acquire_request const& re
     return result;
 }
 
+template <clock Clock>
+std::int32_t basic_memory_storage<Clock>::shared_state::buried_lately() const {
+    auto const since = clock.wall() - std::chrono::hours{1};
+    return static_cast<std::int32_t>(std::ranges::count_if(dead, [&](auto const& one) {
+        return one.second.head.deaths > 0 && one.second.ended_at > since;
+    }));
+}
+
 /// The record that was in flight alone when its worker died.
 template <clock Clock>
 void basic_memory_storage<Clock>::session::accuse(partition& p, tenure& got) {
@@ -269,8 +277,9 @@ void basic_memory_storage<Clock>::session::accuse(partition& p, tenure& got) {
         auto const found = messages.find(p.suspect);
         if (found == messages.end()) continue;
         auto& message = found->second;
-        got.accused = accused_record{message.head.sequence, message.head.id, key,
-                                     message.head.attempts, message.head.deaths + 1};
+        got.accused =
+            accused_record{message.head.sequence, message.head.id,         key,
+                           message.head.attempts, message.head.deaths + 1, state_->buried_lately()};
         ++message.head.deaths;
         message.due = state_->clock.now();
         message.in_hand = got.epoch;

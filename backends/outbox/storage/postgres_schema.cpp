@@ -37,7 +37,7 @@ with expected_column(place, owner, name, type) as (values
 expected_index(name, owner) as (values
     ('outbox_ready', 'outbox'), ('outbox_retrying', 'outbox'), ('outbox_scheduled', 'outbox'),
     ('outbox_dead', 'outbox'), ('outbox_dead_key', 'outbox'), ('outbox_published', 'outbox'),
-    ('outbox_chosen_id', 'outbox'))
+    ('outbox_killers', 'outbox'), ('outbox_chosen_id', 'outbox'))
 select d.what from (
     select 1 as rank, e.place, 'table ' || e.owner || ' is missing' as what
       from expected_column e where to_regclass(e.owner) is null

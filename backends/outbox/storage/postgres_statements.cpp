@@ -100,7 +100,10 @@ update outbox m
    set state = 1, key = coalesce(m.key, ''), deaths = m.deaths + 1, due = clock_timestamp()
  where m.state = )" +
            std::string{state} + R"( and m.partition = $1 and m.sequence = $2
-returning m.sequence, m.id, m.key, m.attempts, m.deaths)";
+returning m.sequence, m.id, m.key, m.attempts, m.deaths,
+          (select count(*) from outbox d
+            where d.state = 3 and d.deaths > 0
+              and d.died_at > now() - interval '1 hour')::integer)";
 }
 
 constexpr std::string_view want_sql = R"(

@@ -112,6 +112,7 @@ void worker::accuse(tenure& of, sequence_number suspect) {
         found.key = from.string();
         found.attempts = from.number<std::int32_t>();
         found.deaths = from.number<std::int32_t>();
+        found.buried_lately = from.number<std::int32_t>();
         of.accused = std::move(found);
     }
 }

@@ -101,11 +101,14 @@ std::optional<accused_record> worker::accuse(lease_row const& row) {
     auto found = sql_.accuse.run(row.suspect, row.now);
     if (!found.next()) return std::nullopt;
     in_hand_.insert(row.suspect);
-    return accused_record{.sequence = row.suspect,
-                          .id = parse_message_id(found.text(0)).value_or(message_id{}),
-                          .key = std::string{found.text(1)},
-                          .attempts = found.small(2),
-                          .deaths = found.small(3)};
+    auto const hour_ago = row.now - duration{std::chrono::hours{1}}.count();
+    return accused_record{
+        .sequence = row.suspect,
+        .id = parse_message_id(found.text(0)).value_or(message_id{}),
+        .key = std::string{found.text(1)},
+        .attempts = found.small(2),
+        .deaths = found.small(3),
+        .buried_lately = static_cast<std::int32_t>(sql_.buried_since.number(hour_ago).value_or(0))};
 }
 
 template <class Visit>

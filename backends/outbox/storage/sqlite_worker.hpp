@@ -54,7 +54,7 @@ private:
         statement take, extend, give_back, note_suspect, clear_suspect;
         statement remove, stamp, retry, follow, schedule, bury;
         statement any_ready, any_scheduled_due, scheduled_due, draw_sequence, promote;
-        statement accuse, next_retrying_key, any_retrying, first_dead, next_dead_key;
+        statement accuse, buried_since, next_retrying_key, any_retrying, first_dead, next_dead_key;
         statement ready, retrying, one;
     };
 

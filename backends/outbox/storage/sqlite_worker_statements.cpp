@@ -57,6 +57,9 @@ worker::statements::statements(sqlite3* on, table_name const& table) {
         "update outbox set state = 1, deaths = deaths + 1, due = ?2"
         " where sequence = ?1 and state in (0, 1)"
         " returning id, coalesce(key, ''), attempts, deaths");
+    buried_since = prepare(
+        "select count(*) from outbox indexed by outbox_killers"
+        " where state = 3 and deaths > 0 and died_at > ?1");
     // From key to key through the index, however many records each has. Null: from the first on;
     // a number sorts before every text.
     next_retrying_key = prepare(

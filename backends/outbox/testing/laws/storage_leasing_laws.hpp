@@ -225,6 +225,46 @@ TEST_CASE("storage: a record that was alone in flight when its worker died is ac
     CHECK(again.tenures[0].care.strikes == 2);
     REQUIRE(again.tenures[0].accused);
     CHECK(again.tenures[0].accused->deaths == 2);
+    CHECK(again.tenures[0].accused->buried_lately == 0);
+}
+
+TEST_CASE("storage: an accusation tells how many were buried in the last hour for worker deaths") {
+    model at;
+    // All of one key, so that they share a partition. The first dies of its own failures.
+    for (int number = 1; number <= 4; ++number) laws::put(at, number, "k");
+    laws::worker before{at, 99};
+    before.acquire();
+    before.settle(laws::all_settled(laws::read_alone(before), laws::fate::bury));
+    before.release();
+    int life = 100;
+    // Takes one alone, and dies.
+    auto const die = [&] {
+        laws::worker one{at, life++};
+        one.acquire();
+        laws::read_alone(one);
+        at.elapse(laws::lease + 1s);
+    };
+    // How many the next one is told of; it buries what was accused.
+    auto const told = [&] {
+        laws::worker one{at, life++};
+        auto const taken = one.acquire();
+        REQUIRE(taken.tenures.size() == 1);
+        auto const accused = taken.tenures[0].accused;
+        REQUIRE(accused);
+        one.settle({{.partition = taken.tenures[0].partition,
+                     .sequence = accused->sequence,
+                     .what = laws::fate::bury,
+                     .attempts = accused->attempts}});
+        one.release();
+        return accused->buried_lately;
+    };
+    die();
+    CHECK(told() == 0);
+    die();
+    CHECK(told() == 1);
+    at.elapse(1h);
+    die();
+    CHECK(told() == 0);
 }
 
 TEST_CASE("storage: whose record was settled or released is accused of nothing") {

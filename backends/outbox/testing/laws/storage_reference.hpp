@@ -164,6 +164,12 @@ struct reference {
         }
         return found;
     }
+    [[nodiscard]] std::int32_t buried_lately() const {
+        return static_cast<std::int32_t>(std::ranges::count_if(messages, [&](message const& one) {
+            return one.state == record_state::dead && one.deaths > 0 &&
+                   one.ended > now - std::chrono::hours{1};
+        }));
+    }
     /// What the tenure should say, but for numbers that are the storage's own.
     outbox::tenure take(int worker, int number, outbox::acquire_request const& request) {
         auto& at = partitions[number];
@@ -182,7 +188,8 @@ struct reference {
                 got.accused = outbox::accused_record{.id = numbered(accused.number),
                                                      .key = accused.key,
                                                      .attempts = accused.attempts,
-                                                     .deaths = accused.deaths};
+                                                     .deaths = accused.deaths,
+                                                     .buried_lately = buried_lately()};
             }
         } else {
             at.care.reach = at.care.left > 0 ? request.careful_reach : request.reach;

@@ -116,6 +116,7 @@ private:
             same("its key", got.accused->key, wanted.accused->key);
             same("its attempts", got.accused->attempts, wanted.accused->attempts);
             same("its deaths", got.accused->deaths, wanted.accused->deaths);
+            same("buried lately", got.accused->buried_lately, wanted.accused->buried_lately);
             hands_[who_][number].push_back({number_of(got.accused->id), got.accused->sequence});
         }
         check_parked(got.parked, wanted.parked, true);
