@@ -23,13 +23,14 @@ public:
         std::string only{};
         std::uint32_t seed{1};
         double rate{120};
+        std::int64_t outage_seconds{0};
         bool keep{false};
     };
 
     explicit run(plan of)
         : plan_{std::move(of)},
           site_{{.programs = support::program_folder(), .rate = plan_.rate, .seed = plan_.seed}},
-          nemesis_{site_, plan_.seed} {}
+          nemesis_{site_, plan_.seed, std::chrono::seconds{plan_.outage_seconds}} {}
 
     int all() {
         suffer();
@@ -153,6 +154,10 @@ int main(int count, char** words) {
     app.add_option("--only", plan.only, "one kind of fault alone, by its name");
     app.add_option("--seed", plan.seed);
     app.add_option("--rate", plan.rate, "messages a second of each producer")
+        ->capture_default_str();
+    app.add_option("--outage", plan.outage_seconds,
+                   "seconds that a server is away for; 0: up to one and a half")
+        ->check(CLI::Range(0, 86'400))
         ->capture_default_str();
     app.add_flag("--keep", plan.keep, "copies the books to ./chaos-books");
     CLI11_PARSE(app, count, words);

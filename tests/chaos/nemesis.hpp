@@ -25,7 +25,9 @@ struct fault_kind {
 
 class nemesis {
 public:
-    nemesis(site& of, std::uint32_t seed) : site_{of}, random_{seed} {
+    /// `outage`: how long a server is away; zero: up to a second and a half.
+    nemesis(site& of, std::uint32_t seed, std::chrono::milliseconds outage)
+        : site_{of}, random_{seed}, outage_{outage} {
         add("worker killed", [this] { end(site_.workers, SIGKILL); });
         add(
             "worker killed inside a system call", [this] { kill_in_system_call(); },
@@ -55,7 +57,7 @@ private:
             std::uniform_int_distribution<std::int64_t>{low.count(), high.count()}(random_)};
     }
     void last() {
-        site_.pass(between(200ms, 1'500ms));
+        site_.pass(outage_ > 0ms ? outage_ : between(200ms, 1'500ms));
     }
 
     void add_postgres() {
@@ -211,6 +213,7 @@ private:
 
     site& site_;
     std::mt19937 random_;
+    std::chrono::milliseconds outage_;
     std::set<std::string> names_{};
     std::vector<fault_kind> kinds_{};
 };

@@ -4,6 +4,8 @@
 // All doubles, no thread, no waiting.
 #include "outbox/outbox.hpp"
 
+#include <algorithm>
+
 #include "outbox/broker/memory.hpp"
 #include "outbox/storage/memory.hpp"
 #include "outbox/testing/catch.hpp"
@@ -16,8 +18,9 @@ struct shop {
     outbox::manual_clock clock{};
     outbox::memory_storage storage{clock};
     outbox::memory_broker broker{};
+    outbox::options settings{};
     outbox::basic_outbox<outbox::memory_storage, outbox::memory_broker, outbox::manual_clock> box{
-        storage, broker, {}, clock};
+        storage, broker, settings, clock};
     outbox::memory_storage::connection connection{};
 
     void place(std::string_view payload, outbox::message_options const& more = {}) {
@@ -166,4 +169,24 @@ TEST_CASE("a worker on its own thread delivers, stops, and outlives its outbox")
     CHECK(worker.stop(10s).clean());
     CHECK(storage.statistics().partitions_held == 0);
     CHECK(storage.statistics().backlog == 0);
+}
+
+TEST_CASE("every ready key is served within backlog over batch and one more rounds") {
+    constexpr int hot = 2'000;
+    constexpr int others = 200;
+    for (int const batch : {10, 100, 500}) {
+        CAPTURE(batch);
+        shop at{.settings = {.batch_size = batch}};
+        for (int i = 0; i < hot; ++i) at.place("h", {.key = "hot"});
+        for (int i = 0; i < others; ++i) at.place("o", {.key = "key " + std::to_string(i)});
+        auto worker = at.box.make_worker();
+        int rounds = 0;
+        while (std::ranges::count(at.payloads(), 'o') < others) {
+            static_cast<void>(worker.step());
+            REQUIRE(++rounds <= (hot + others) / batch + 1);
+        }
+        CAPTURE(rounds);
+        CHECK(worker.drain(1s));
+        CHECK(at.payloads().size() == hot + others);
+    }
 }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "outbox/clock.hpp"
+#include "outbox/error.hpp"
 #include "outbox/message_id.hpp"
 #include "outbox/record.hpp"
 
@@ -246,7 +247,7 @@ using result = std::unique_ptr<PGresult, clear_result>;
     return PQntuples(of.get());
 }
 
-/// The columns of one row, read from the left.
+/// The columns of one row, read from the left. Null reads as zero, or as nothing.
 class row_reader {
 public:
     row_reader(result const& of, int row) : result_{of.get()}, row_{row} {}
@@ -259,10 +260,10 @@ public:
     }
     template <std::integral Number>
     [[nodiscard]] Number number() {
-        return next_is_null() ? skip(), Number{0} : read_number<Number>(take());
+        return next_is_null() ? skip(), Number{0} : read_number<Number>(take(sizeof(Number)));
     }
     [[nodiscard]] bool boolean() {
-        return !next_is_null() ? *take() != 0 : (skip(), false);
+        return !next_is_null() ? *take(1) != 0 : (skip(), false);
     }
     /// Text or bytes, as a view of the answer.
     [[nodiscard]] std::string_view text() {
@@ -311,6 +312,14 @@ public:
 private:
     [[nodiscard]] char const* take() {
         return PQgetvalue(result_, row_, column_++);
+    }
+    /// Throws `schema_mismatch` where somebody changed the column's type under our feet.
+    [[nodiscard]] char const* take(std::size_t size) {
+        auto const length = PQgetlength(result_, row_, column_);
+        if (std::cmp_equal(length, size)) return take();
+        throw error{errc::schema_mismatch, "column " + std::to_string(column_ + 1) +
+                                               " of an answer has " + std::to_string(length) +
+                                               " bytes, not " + std::to_string(size)};
     }
 
     PGresult* result_;
