@@ -101,9 +101,12 @@ int run(int count, char** arguments) {
     for (int i = 0; i < repetitions; ++i) {
         for (auto const& [name, measure] : wanted) {
             std::fprintf(stderr, "\r\x1b[Krun %d of %d: %s", i + 1, repetitions, name.c_str());
-            auto const figure = measure();
-            std::fprintf(stderr, ": %.0f\n", figure);
-            all.add(name, figure);
+            auto const read = measure();
+            auto const each = read.spent_each * 1e6;
+            std::fprintf(stderr,
+                         ": %.0f, processor us each: own %.1f, database %.1f, broker %.1f\n",
+                         read.rate, each.own, each.database, each.broker);
+            all.add(name, read.rate);
         }
     }
     auto const rows = all.rows();

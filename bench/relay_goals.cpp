@@ -47,6 +47,17 @@ std::vector<goal> goals() {
 
 namespace {
 
+/// Times `work`, which deals with so many messages.
+template <class Work>
+reading read_off(relay_servers::state& servers, int messages, Work&& work) {
+    auto const now = [&] {
+        return processor_time_until_now(servers.postgres.id(), servers.nats.id());
+    };
+    auto const before = now();
+    auto const took = seconds(std::forward<Work>(work));
+    return {messages / took, (now() - before) * (1.0 / messages)};
+}
+
 constexpr char const* topic = "bench.one";
 constexpr int at_once = 100;
 
@@ -116,7 +127,7 @@ public:
 };
 
 template <class Delete>
-double drained(relay_servers::state& servers, relay_load const& load, int keys, int idle) {
+reading drained(relay_servers::state& servers, relay_load const& load, int keys, int idle) {
     site at{servers, load};
     auto box = at.box<Delete>();
     at.fill(box, at.keys(keys));
@@ -126,12 +137,13 @@ double drained(relay_servers::state& servers, relay_load const& load, int keys, 
     worker.step();
     for (int i = 0; i < idle; ++i) others.push_back(box.start_worker());
     bool empty = false;
-    auto const took = seconds([&] { empty = worker.drain(std::chrono::hours{1}); });
+    auto const read =
+        read_off(servers, load.messages, [&] { empty = worker.drain(std::chrono::hours{1}); });
     if (!empty) throw std::runtime_error{"the worker left messages behind"};
-    return load.messages / took;
+    return read;
 }
 
-double drained_by_hand(relay_servers::state& servers, relay_load const& load, bool stamp) {
+reading drained_by_hand(relay_servers::state& servers, relay_load const& load, bool stamp) {
     site at{servers, load};
     auto box = at.box<outbox::hard_delete>();
     at.fill(box, {});
@@ -139,46 +151,46 @@ double drained_by_hand(relay_servers::state& servers, relay_load const& load, bo
     floor::jetstream to{servers.nats.url()};
     floor::relay loop{at.sql.handle(), std::string{at.table.qualified()}, to, stamp};
     std::size_t all = 0;
-    auto const took = seconds([&] { all = loop.drain(); });
+    auto const read = read_off(servers, load.messages, [&] { all = loop.drain(); });
     if (all != static_cast<std::size_t>(load.messages)) {
         throw std::runtime_error{"the hand-written loop left messages behind"};
     }
-    return load.messages / took;
+    return read;
 }
 
-double published_alone(relay_servers::state& servers, relay_load const& load) {
+reading published_alone(relay_servers::state& servers, relay_load const& load) {
     site at{servers, load};
     floor::jetstream to{servers.nats.url()};
     outbox::message_id_generator ids{1};
     auto const name = std::string{at.table.qualified()} + '.';
-    return load.messages / seconds([&] {
-               for (int i = 0; i < load.messages; ++i) {
-                   to.publish(topic, at.payload, (name + to_string(ids.next(1))).c_str());
-                   // Half a window at a time, so that the client's writes are as full.
-                   if (i % 512 == 511) to.wait_for_all_but(512);
-               }
-               to.wait_for_all_but(0);
-           });
+    return read_off(servers, load.messages, [&] {
+        for (int i = 0; i < load.messages; ++i) {
+            to.publish(topic, at.payload, (name + to_string(ids.next(1))).c_str());
+            // Half a window at a time, so that the client's writes are as full.
+            if (i % 512 == 511) to.wait_for_all_but(512);
+        }
+        to.wait_for_all_but(0);
+    });
 }
 
-double enqueued(relay_servers::state& servers, relay_load const& load) {
+reading enqueued(relay_servers::state& servers, relay_load const& load) {
     site at{servers, load};
     auto box = at.box<outbox::hard_delete>();
     auto const keys = at.keys(load.keys);
-    return load.messages / seconds([&] { at.fill(box, keys); });
+    return read_off(servers, load.messages, [&] { at.fill(box, keys); });
 }
 
-double inserted(relay_servers::state& servers, relay_load const& load) {
+reading inserted(relay_servers::state& servers, relay_load const& load) {
     site at{servers, load};
     auto const keys = at.keys(load.keys);
     floor::insert rows{at.sql.handle(), std::string{at.table.qualified()}, at_once};
     int const statements = load.messages / at_once;
-    return statements * at_once / seconds([&] {
-               for (int i = 0; i < statements; ++i) rows(topic, keys, at.payload);
-           });
+    return read_off(servers, statements * at_once, [&] {
+        for (int i = 0; i < statements; ++i) rows(topic, keys, at.payload);
+    });
 }
 
-double business(relay_servers::state& servers, relay_load const& load, bool with_message) {
+reading business(relay_servers::state& servers, relay_load const& load, bool with_message) {
     site at{servers, load};
     auto box = at.box<outbox::hard_delete>();
     at.sql("create table " + std::string{at.table.schema()} + ".orders (id bigint primary key)");
@@ -189,18 +201,17 @@ double business(relay_servers::state& servers, relay_load const& load, bool with
             ("insert into " + std::string{at.table.schema()} + ".orders (id) values ($1)").c_str(),
             0, nullptr));
     int const count = std::max(1, load.messages / 20);
-    auto const rate =
-        count / seconds([&] {
-            for (int i = 0; i < count; ++i) {
-                auto work = box.begin(at.sql.handle());
-                auto const id = std::to_string(i);
-                char const* const value = id.c_str();
-                floor::checked(at.sql.handle(), PQexecPrepared(at.sql.handle(), "order", 1, &value,
-                                                               nullptr, nullptr, 0));
-                if (with_message) box.create_message(work, topic, at.payload);
-                work.commit();
-            }
-        });
+    auto const rate = read_off(servers, count, [&] {
+        for (int i = 0; i < count; ++i) {
+            auto work = box.begin(at.sql.handle());
+            auto const id = std::to_string(i);
+            char const* const value = id.c_str();
+            floor::checked(at.sql.handle(), PQexecPrepared(at.sql.handle(), "order", 1, &value,
+                                                           nullptr, nullptr, 0));
+            if (with_message) box.create_message(work, topic, at.payload);
+            work.commit();
+        }
+    });
     at.sql("deallocate \"order\"");
     return rate;
 }

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "processor_time.hpp"
+
 namespace bench {
 
 struct relay_load {
@@ -45,8 +47,13 @@ private:
     std::unique_ptr<state> state_;
 };
 
-/// Each measures once and returns messages, or transactions, a second.
-using measurement = std::pair<std::string, std::function<double()>>;
+/// Messages, or transactions, a second; and what processors did for all of them together.
+struct reading {
+    double rate{0};
+    processor_time spent_each{};
+};
+/// Each measures once.
+using measurement = std::pair<std::string, std::function<reading()>>;
 [[nodiscard]] std::vector<measurement> series(relay_servers& on, relay_load const& load,
                                               std::vector<std::string> const& only);
 

@@ -119,7 +119,7 @@ struct channel_setup {
     std::size_t window{0};           ///< messages in flight at the most
 };
 
-/// One message to publish; `behind`: only right behind this one, which was sent just before on the
+/// One message to publish; `token` rises from one to the next; `behind`: only right behind this one, which was sent just before on the
 /// same channel. Set for a `chaining_channel` alone.
 struct dispatch {
     attempt_token token{0};
@@ -140,6 +140,14 @@ concept broker_channel = requires(C& c, std::span<dispatch const> messages, std:
 //           `accepted` only for an acknowledgement beyond doubt.
 // usable    false once the connection broke: every token without receipt is then unknown, and nothing
 //           more is sent on this channel. There is no silent reconnect.
+
+/// A channel that can leave the worker asleep until a batch of receipts is there.
+template <class C>
+concept patient_channel = broker_channel<C> && requires(C& c, std::size_t receipts) {
+    c.wake_for(receipts);  // a patient channel needs `wake_for(std::size_t receipts)`
+};
+// wake_for  from now on the signal is notified when so many receipts wait to be collected, instead of
+//           at the first one; at once if there are, and for all that is no receipt.
 
 /// A channel to a broker that can take a message on the condition that the one before it is the last
 /// that it stored, so that many messages of one order may be in flight.

@@ -35,6 +35,11 @@ public:
     [[nodiscard]] std::size_t size() const {
         return used_;
     }
+    /// How many of these only wait for their settlement to be stored.
+    [[nodiscard]] std::size_t decided() const {
+        return settled_slots_.size() -
+               static_cast<std::size_t>(std::ranges::count(settled_slots_, no_slot));
+    }
     [[nodiscard]] std::int64_t bytes() const {
         return bytes_;
     }
@@ -236,15 +241,7 @@ public:
         return slots_[at].published;
     }
     /// True while anything of the partition is in hand or waits to be stored.
-    [[nodiscard]] bool holds(partition_number partition) const {
-        for (auto const& one : settlements_) {
-            if (one.partition == partition) return true;
-        }
-        for (auto const& one : slots_) {
-            if (one.of != nullptr && one.of->partition == partition) return true;
-        }
-        return false;
-    }
+    [[nodiscard]] bool holds(partition_number partition) const;
     /// Of this partition, what was sent and has no answer yet.
     [[nodiscard]] std::int32_t in_flight_of(partition_number partition) const {
         return static_cast<std::int32_t>(std::ranges::count_if(slots_, [&](held const& one) {

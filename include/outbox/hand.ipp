@@ -171,6 +171,16 @@ inline void hand::drained(std::string_view key) {
     forget_if_done(of);
 }
 
+inline bool hand::holds(partition_number partition) const {
+    for (auto const& one : settlements_) {
+        if (one.partition == partition) return true;
+    }
+    for (auto const& one : slots_) {
+        if (one.of != nullptr && one.of->partition == partition) return true;
+    }
+    return false;
+}
+
 inline void hand::hand_back(partition_number partition) {
     for (auto& [name, of] : lines_) {
         if (of.partition != partition || of.waiting.empty()) continue;

@@ -24,16 +24,22 @@ struct message_id {
     }
 };
 
-/// The 36 characters of RFC 9562, lower case.
-[[nodiscard]] inline std::string to_string(message_id const& id) {
+/// Appends the 36 characters of RFC 9562, lower case.
+inline void append_text(std::string& to, message_id const& id) {
     constexpr char digits[] = "0123456789abcdef";
-    std::string text;
-    text.reserve(36);
+    std::array<char, 36> text{};
+    std::size_t at = 0;
     for (std::size_t i = 0; i < id.bytes.size(); ++i) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-        text += digits[id.bytes[i] >> 4U];
-        text += digits[id.bytes[i] & 0x0FU];
+        if (i == 4 || i == 6 || i == 8 || i == 10) text[at++] = '-';
+        text[at++] = digits[id.bytes[i] >> 4U];
+        text[at++] = digits[id.bytes[i] & 0x0FU];
     }
+    to.append(text.data(), text.size());
+}
+
+[[nodiscard]] inline std::string to_string(message_id const& id) {
+    std::string text;
+    append_text(text, id);
     return text;
 }
 

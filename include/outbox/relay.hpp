@@ -81,11 +81,12 @@ public:
         return done_;
     }
 
-    /// Stores what is decided, and reads nothing: what a test's `step` does after its round.
-    void settle() noexcept {
-        guard([&] {
-            if (session_ && !hand_.settlements().empty()) exchange(false);
-        });
+    /// Stores what is decided, and reads nothing: what a test's `step` does after its round. False
+    /// where there was nothing to store.
+    bool settle() noexcept {
+        bool const any = session_ && !hand_.settlements().empty();
+        if (any) guard([&] { exchange(false); });
+        return any;
     }
     /// Takes no more work; rounds from now on bring what is in hand to its end and release.
     void finish() {
@@ -136,6 +137,9 @@ private:
     static constexpr duration seek_gap = std::chrono::milliseconds{100};
     /// Between two looks for partitions that others hold.
     static constexpr duration patience_min = std::chrono::milliseconds{2};
+    /// With so many in flight, their receipts are awaited together, for no longer than this.
+    static constexpr std::size_t patient_from = 32;
+    static constexpr duration patience_for_receipts = std::chrono::milliseconds{2};
     static constexpr duration contention_min = std::chrono::milliseconds{2};
     static constexpr duration contention_max = std::chrono::milliseconds{100};
     /// Of one key in a row, while others wait.
@@ -143,6 +147,8 @@ private:
     /// Where others write to the same stream, chains break; for so long each key goes one by one.
     static constexpr duration chain_rest_min = std::chrono::milliseconds{10};
     static constexpr duration chain_rest_max = std::chrono::seconds{10};
+    /// So many in a row were taken: whoever wrote in between is done.
+    static constexpr std::size_t links_to_trust = 1'000;
     static constexpr std::size_t purge_batch = 5'000;
     static constexpr duration purge_interval = std::chrono::minutes{1};
     static constexpr duration purge_gap = std::chrono::milliseconds{50};
@@ -334,6 +340,7 @@ private:
     attempt_token accepted_at_last_doubt_{0};
     attempt_token sent_alone_{0};  ///< it may be what breaks the connection
     attempt_token probe_{0};
+    std::size_t links_in_a_row_{0};
     attempt_token last_sent_{0};    ///< on this channel
     std::int64_t highest_sent_{0};  ///< of all sequences
     std::int64_t sent_before_{0};   ///< up to here, what is read may have been sent already

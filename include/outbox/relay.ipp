@@ -249,6 +249,7 @@ void relay<Parts>::decide(slot at, outcome what, std::string const& reason, bool
             if (what == outcome::out_of_order) {
                 // All before it landed, so that somebody else wrote in between.
                 chain_breaker_.fail(now(), random_.random());
+                links_in_a_row_ = 0;
                 hand_.again(at, false);
             } else {
                 send_again(at, reason);

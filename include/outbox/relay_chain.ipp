@@ -48,7 +48,8 @@ void relay<Parts>::chain(slot last, std::size_t window, monotonic_time at) {
 /// whole chain has its answers: only then is it known what else landed.
 template <class Parts>
 void relay<Parts>::conclude(slot at, outcome what, std::string const& reason, bool others_pass) {
-    if (what == outcome::accepted && hand_.is_link(at)) chain_breaker_.succeed();
+    if (what == outcome::accepted && hand_.is_link(at) && ++links_in_a_row_ >= links_to_trust)
+        chain_breaker_.succeed();
     if (!hand_.is_chained(at)) return decide(at, what, reason, others_pass);
     if (what == outcome::accepted && hand_.is_first(at)) {
         decide(at, what, reason, others_pass);

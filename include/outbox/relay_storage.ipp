@@ -48,7 +48,12 @@ template <class Parts>
 auto relay<Parts>::plan(monotonic_time at, bool may_read) -> round_plan {
     round_plan next;
     next.alone = must_be_alone();
-    next.room = capacity() - static_cast<std::int32_t>(hand_.size());
+    // While receipts are still coming in, settlements wait until there is a batch of them.
+    auto const decided = static_cast<std::int32_t>(hand_.settlements().size());
+    next.settle = decided > 0 && (hand_.in_flight() == 0 || !may_read || stopping_ ||
+                                  decided >= settings().batch_size);
+    // What is decided is settled before the read, and makes room for it.
+    next.room = capacity() - static_cast<std::int32_t>(hand_.size() - hand_.decided());
     if (may_read && may_send(at) && next.room > 0 && (!next.alone || hand_.size() == 0) &&
         hand_.bytes() < settings().batch_bytes) {
         // A probe is as often a new record as one that failed: the latter alone may be what is
@@ -63,10 +68,6 @@ auto relay<Parts>::plan(monotonic_time at, bool may_read) -> round_plan {
             next.renewals.push_back({partition, mine.care});
         }
     }
-    // While receipts are still coming in, a few settlements wait for their batch mates.
-    auto const decided = static_cast<std::int32_t>(hand_.settlements().size());
-    next.settle = decided > 0 && (hand_.in_flight() == 0 || !may_read || stopping_ ||
-                                  decided >= settings().batch_size / 2);
     return next;
 }
 
@@ -87,7 +88,7 @@ void relay<Parts>::plan_due_keys(round_plan& next, monotonic_time at) {
 template <class Parts>
 void relay<Parts>::plan_reading(round_plan& next) {
     // A read for a handful of records costs as much as one for a batch.
-    bool const worthwhile = next.room >= settings().batch_size / 2 || hand_.size() == 0;
+    bool const worthwhile = next.room >= settings().batch_size || hand_.size() == 0;
     if (!read_due_ || !worthwhile || (next.alone && !next.due_names.empty())) return;
     for (auto const& [partition, mine] : tenures_) {
         if (mine.ending || hand_.paused(partition)) continue;
@@ -375,6 +376,12 @@ monotonic_time relay<Parts>::wake_at() {
     if (seek_due_ && may_seek()) call_storage(std::max(seek_at(), broker_from));
     if (auto const due = hand_.next_due(); due && may_send(at)) call_storage(*due);
     if (auto const sent = hand_.oldest_sent()) sooner(*sent + publish_timeout());
+    if constexpr (patient_channel<channel_type>) {
+        // Many receipts a round cost less than many rounds; few are worth a round each.
+        bool const many = hand_.in_flight() >= patient_from;
+        if (channel_) channel_->wake_for(many ? hand_.in_flight() / 2 : 1);
+        if (many) sooner(at + patience_for_receipts);
+    }
     if (next_purge_ > at && session_) call_storage(next_purge_);
     for (auto const& [partition, mine] : tenures_) {
         call_storage(mine.renew_at);

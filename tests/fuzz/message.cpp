@@ -32,6 +32,6 @@ void fuzz::try_one(input from) {
     });
     require(again == twice, "headers that change when they are written again");
     outbox::nats_rules::owned_message made;
-    require(outbox::nats_rules::make_message(made, one, "reply", "id") == NATS_OK,
+    require(outbox::nats_rules::make_message(made, one, {"reply", "id", {}}) == NATS_OK,
             "a good message that cannot be made");
 }

@@ -63,6 +63,22 @@ TEST_CASE("a late committer with a lower sequence is read, first, and low does n
     CHECK(all_removed(at) == "0");
 }
 
+TEST_CASE("a late committer is read first though nothing but our own transaction came between") {
+    postgres_case at;
+    auto late = at.server.connect();
+    at.storage.begin(late.handle());
+    at.add(late, 1, "");
+    at.put(2, "");
+    auto session = at.worker();
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    auto const first = read(session, 0);
+    REQUIRE(numbers(first) == std::vector{2});
+    at.storage.commit(late.handle());
+    at.put(3, "");
+    // Settles, hence with an id of its own, and reads behind that.
+    CHECK(numbers(read(session, 0, removals(first))) == std::vector{1, 3});
+}
+
 TEST_CASE("a number drawn long before its row is written does not let low pass it") {
     postgres_case at;
     at.run(

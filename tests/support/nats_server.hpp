@@ -54,6 +54,9 @@ public:
     void reload() const {
         process_.send(SIGHUP);
     }
+    [[nodiscard]] pid_t id() const {
+        return process_.id();
+    }
     void kill() {
         process_.stop(SIGKILL);
     }

@@ -152,6 +152,9 @@ public:
         server_.stop(SIGINT);
     }
     /// Loses whatever was not on its way to the disk.
+    [[nodiscard]] pid_t id() const {
+        return server_.id();
+    }
     void kill() {
         auto const others = children();
         server_.send(SIGKILL);

@@ -45,13 +45,56 @@ TEST_CASE("a range is finished by a look whose horizon reached an own id drawn a
     at.look(std::nullopt, 5, 100);
     at.settle(5);
     CHECK(at.low() == 0);
-    at.look(std::nullopt, 0, 1'000);  // no id of our own came after the range yet
+    at.look(std::nullopt, 0, 119);  // no id of our own came after the range yet
     CHECK(at.low() == 0);
     at.bound(120);
     at.look(std::nullopt, 0, 119);  // somebody older than the bound is still there
     CHECK(at.low() == 0);
     at.look(std::nullopt, 0, 120);
     CHECK(at.low() == 5);
+}
+
+TEST_CASE("where nobody else was writing, a range is finished by the look that made it") {
+    progress at{0};
+    CHECK_FALSE(at.quiet());
+    at.take_ready(5);
+    at.look(std::nullopt, 5, 120);
+    REQUIRE(at.quiet());
+    CHECK(at.quiet()->from == 5);
+    CHECK(at.quiet()->own == 120);
+    CHECK(at.read_from() == 0);
+    at.bound(120);
+    CHECK(at.read_from() == 5);
+    CHECK(at.low() == 4);  // it is in hand
+    CHECK_FALSE(at.quiet());
+
+    // Somebody else got the next id.
+    at.look(std::nullopt, 9, 121);
+    at.bound(122);
+    CHECK(at.read_from() == 5);
+    CHECK_FALSE(at.quiet());
+    at.look(std::nullopt, 9, 123);
+    CHECK(at.read_from() == 9);
+}
+
+TEST_CASE("what is handed back is looked at again, however quiet it was") {
+    progress at{0};
+    for (auto const one : {3, 6, 8}) at.take_ready(one);
+    at.look(std::nullopt, 8, 120);
+    at.hand_back(6);
+    CHECK_FALSE(at.quiet());
+    at.bound(120);
+    CHECK(at.read_from() < 6);
+    at.take_ready(6);
+    at.look(std::nullopt, 8, 121);
+    CHECK(at.read_from() == 8);
+    // Of what is finished.
+    at.hand_back(3);
+    CHECK(at.read_from() == 2);
+    at.bound(121);
+    CHECK(at.read_from() == 2);
+    at.look(std::nullopt, 8, 121);
+    CHECK(at.read_from() == 8);
 }
 
 TEST_CASE("low stays below a ready record in hand, whatever is finished") {

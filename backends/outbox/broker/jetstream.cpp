@@ -2,8 +2,8 @@
 #include "outbox/broker/jetstream.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <iterator>
-#include <map>
 #include <utility>
 
 #include "outbox/broker/jetstream_reply.hpp"
@@ -13,13 +13,21 @@
 namespace outbox {
 
 struct jetstream_broker::channel::state {
+    struct sent_message {
+        attempt_token token{0};
+        std::string topic{};
+        bool open{true};
+    };
+
     nats_rules::link link;
     std::string inbox;
     nats_rules::known_streams streams;
     std::string outbox_name;
-    std::size_t remembered;                         ///< of `topics` at the most
-    std::map<attempt_token, std::string> topics{};  ///< of what has no receipt yet
-    std::vector<receipt> at_once{};                 ///< receipts that need no server
+    std::size_t remembered;  ///< of `sent` at the most
+    /// What has no receipt yet, and some that has one, in the order of sending.
+    std::deque<sent_message> sent{};
+    nats_rules::envelope envelope{};  ///< kept for its memory
+    std::vector<receipt> at_once{};   ///< receipts that need no server
     std::vector<nats_rules::reply> replies{};
     std::vector<nats_rules::denial> denied{};
 
@@ -38,8 +46,18 @@ struct jetstream_broker::channel::state {
         link.listen(name, options.connection.connect_timeout);
         return name;
     }
-    [[nodiscard]] std::string duplicate_id(record const& of) const {
-        return outbox_name + "." + to_string(of.id) + "." + std::to_string(of.generation);
+    void write_duplicate_id(std::string& to, record const& of) const {
+        to.assign(outbox_name).append(".");
+        append_text(to, of.id);
+        to.append(".").append(std::to_string(of.generation));
+    }
+    /// What was sent with this token, if it has no receipt yet.
+    [[nodiscard]] sent_message* find(attempt_token token) {
+        auto const found = std::ranges::lower_bound(sent, token, {}, &sent_message::token);
+        return found == sent.end() || found->token != token || !found->open ? nullptr : &*found;
+    }
+    void forget_answered() {
+        while (!sent.empty() && !sent.front().open) sent.pop_front();
     }
     /// False when nothing more may be written.
     [[nodiscard]] bool write(dispatch const& one);
@@ -77,22 +95,24 @@ void jetstream_broker::channel::send(std::span<dispatch const> messages) {
     if (flawed) mine.link.heard().break_off();
     // The relay gave the oldest ones up long ago, where so many have no receipt.
     mine.remembered = std::max(mine.remembered, messages.size());
-    while (mine.topics.size() > mine.remembered) mine.topics.erase(mine.topics.begin());
+    while (mine.sent.size() > mine.remembered) mine.sent.pop_front();
 }
 
 bool jetstream_broker::channel::state::write(dispatch const& one) {
     auto const& what = *one.message;
     nats_rules::owned_message message;
-    auto status = nats_rules::make_message(
-        message, what, inbox + "." + std::to_string(one.token), duplicate_id(what),
-        one.behind == nullptr ? std::string{} : duplicate_id(*one.behind));
+    envelope.reply_to.assign(inbox).append(".").append(std::to_string(one.token));
+    write_duplicate_id(envelope.duplicate_id, what);
+    envelope.behind.clear();
+    if (one.behind != nullptr) write_duplicate_id(envelope.behind, *one.behind);
+    auto status = nats_rules::make_message(message, what, envelope);
     if (status == NATS_OK) {
         status = natsConnection_PublishMsg(link.handle(), message.get());
         // Part of it may be on its way.
         if (status != NATS_OK && status != NATS_MAX_PAYLOAD) return false;
     }
     if (status == NATS_OK) {
-        topics.emplace_hint(topics.end(), one.token, what.topic);
+        sent.push_back({one.token, std::string{what.topic}});
     } else {
         at_once.push_back(nats_rules::not_sent(one.token, status));
     }
@@ -108,22 +128,25 @@ void jetstream_broker::channel::collect(std::vector<receipt>& arrived) {
     mine.link.heard().take(mine.replies, mine.denied);
     for (auto const& heard : mine.replies) {
         // At most one receipt a token, and none for what was never sent here.
-        auto const sent = mine.topics.extract(heard.token);
-        if (!sent.empty()) arrived.push_back(mine.understand(heard, sent.mapped()));
+        auto* const sent = mine.find(heard.token);
+        if (sent == nullptr) continue;
+        sent->open = false;
+        arrived.push_back(mine.understand(heard, sent->topic));
     }
     for (auto const& one : mine.denied) {
-        std::erase_if(mine.topics, [&](auto const& sent) {
-            if (!one.means(sent.second)) return false;
-            arrived.push_back({sent.first, outcome::unroutable, "the server denies this topic"});
-            return true;
-        });
+        for (auto& sent : mine.sent) {
+            if (!sent.open || !one.means(sent.topic)) continue;
+            sent.open = false;
+            arrived.push_back({sent.token, outcome::unroutable, "the server denies this topic"});
+        }
     }
+    mine.forget_answered();
 }
 
 receipt jetstream_broker::channel::state::understand(nats_rules::reply const& heard,
                                                      std::string const& topic) {
-    if (heard.no_responders) return streams.unroutable(heard.token, topic);
-    auto read = nats_rules::read_acknowledgement(heard.text);
+    if (heard.no_responders()) return streams.unroutable(heard.token, topic);
+    auto read = nats_rules::read_acknowledgement(heard.text());
     if (read.what != outcome::accepted) return {heard.token, read.what, std::move(read.reason)};
     // A stream that was created later: the next channel knows it.
     if (streams.is_news(read.stream)) link.heard().break_off();
@@ -132,6 +155,10 @@ receipt jetstream_broker::channel::state::understand(nats_rules::reply const& he
 
 bool jetstream_broker::channel::can_chain(std::string_view topic, std::string_view next) const {
     return state_->streams.can_chain(topic, next);
+}
+
+void jetstream_broker::channel::wake_for(std::size_t receipts) {
+    state_->link.heard().wake_for(receipts);
 }
 
 bool jetstream_broker::channel::usable() const {

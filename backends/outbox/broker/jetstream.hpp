@@ -83,6 +83,7 @@ public:
     void send(std::span<dispatch const> messages);
     void collect(std::vector<receipt>& arrived);
     [[nodiscard]] bool usable() const;
+    void wake_for(std::size_t receipts);
     /// By `Nats-Expected-Last-Msg-Id`, within one stream that is not replicated.
     [[nodiscard]] bool can_chain(std::string_view topic, std::string_view next) const;
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "outbox/broker/jetstream_reply.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "outbox/validation.hpp"
 
@@ -23,9 +25,36 @@ acknowledgement read_error(nlohmann::json const& failed) {
     return {outcome_of(number), {}, why + " (" + std::to_string(number) + ")"};
 }
 
+bool take(std::string_view& from, std::string_view text) {
+    if (!from.starts_with(text)) return false;
+    from.remove_prefix(text.size());
+    return true;
+}
+
+/// The stream of an acknowledgement in the form in which nats-server writes it; nothing for all
+/// that takes a parser. There is one a message.
+std::optional<std::string_view> plainly_acknowledged(std::string_view text) {
+    if (!take(text, R"({"stream":")")) return std::nullopt;
+    auto const stream = text.substr(0, text.find('"'));
+    auto const is_plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '\\'; };
+    if (!std::ranges::all_of(stream, is_plain)) return std::nullopt;
+    text.remove_prefix(stream.size());
+    if (!take(text, R"(", "seq":)") && !take(text, R"(","seq":)")) return std::nullopt;
+    constexpr std::size_t digits_of_any = 19;  // of 64 bits, with and without a sign
+    auto const digits = text.substr(0, text.find_first_not_of("0123456789"));
+    if (digits.empty() || digits.front() == '0' || digits.size() > digits_of_any)
+        return std::nullopt;
+    text.remove_prefix(digits.size());
+    if (text != "}" && text != R"(,"duplicate": true})" && text != R"(,"duplicate":true})")
+        return std::nullopt;
+    return stream;
+}
+
 }  // namespace
 
 acknowledgement read_acknowledgement(std::string_view text) {
+    if (auto const stream = plainly_acknowledged(text))
+        return {outcome::accepted, std::string{*stream}, {}};
     auto const parsed = nlohmann::json::parse(text, nullptr, false);
     if (!parsed.is_object()) return {outcome::unknown, {}, "the reply is no acknowledgement"};
     if (auto const failed = parsed.find("error"); failed != parsed.end() && failed->is_object()) {

@@ -107,7 +107,7 @@ bool nats_broker::channel::state::write(std::vector<dispatch> const& messages,
                                         std::vector<dispatch>& written) {
     for (auto const& one : messages) {
         nats_rules::owned_message message;
-        auto status = nats_rules::make_message(message, *one.message, {}, {});
+        auto status = nats_rules::make_message(message, *one.message);
         if (status == NATS_OK) {
             status = natsConnection_PublishMsg(link.handle(), message.get());
             if (status != NATS_OK && status != NATS_MAX_PAYLOAD) return false;

@@ -58,18 +58,14 @@ void on_error(natsConnection* /*connection*/, natsSubscription* /*subscription*/
 
 void on_reply(natsConnection* /*connection*/, natsSubscription* /*subscription*/, natsMsg* message,
               void* closure) {
-    owned_message const held{message};
+    reply heard{.message = owned_message{message}};
     auto const mine = registry::all().find(closure);
     if (!mine) return;
     std::string_view const subject{natsMsg_GetSubject(message)};
     auto const digits = subject.substr(subject.rfind('.') + 1);
     auto const* const end = digits.data() + digits.size();
-    reply heard;
     auto const parsed = std::from_chars(digits.data(), end, heard.token);
     if (parsed.ec != std::errc{} || parsed.ptr != end) return;
-    heard.no_responders = natsMsg_IsNoResponders(message);
-    heard.text.assign(natsMsg_GetData(message),
-                      static_cast<std::size_t>(natsMsg_GetDataLength(message)));
     mine->put(std::move(heard));
 }
 
@@ -126,7 +122,13 @@ void set_encryption(natsOptions* made, nats_tls_options const& tls, std::string 
 void mailbox::put(reply heard) {
     std::lock_guard const lock{mutex_};
     replies_.push_back(std::move(heard));
-    if (signal_ != nullptr) signal_->notify();
+    if (signal_ != nullptr && replies_.size() >= enough_) signal_->notify();
+}
+
+void mailbox::wake_for(std::size_t replies) {
+    std::lock_guard const lock{mutex_};
+    enough_ = replies;
+    if (signal_ != nullptr && replies_.size() >= enough_) signal_->notify();
 }
 
 void mailbox::put(denial heard) {
@@ -156,22 +158,24 @@ std::string text_of(natsStatus status) {
     return natsStatus_GetText(status);
 }
 
-natsStatus make_message(owned_message& made, record const& of, std::string const& reply_to,
-                        std::string const& duplicate_id, std::string const& behind) {
+natsStatus make_message(owned_message& made, record const& of, envelope const& around) {
     natsMsg* raw = nullptr;
-    auto const topic = std::string{of.topic};
-    auto status = natsMsg_Create(&raw, topic.c_str(), reply_to.empty() ? nullptr : reply_to.c_str(),
+    std::string text{of.topic};
+    auto status = natsMsg_Create(&raw, text.c_str(),
+                                 around.reply_to.empty() ? nullptr : around.reply_to.c_str(),
                                  of.payload.data(), static_cast<int>(of.payload.size()));
     made.reset(raw);
-    auto const add = [&](std::string const& name, std::string const& value) {
-        if (status == NATS_OK) status = natsMsgHeader_Add(raw, name.c_str(), value.c_str());
+    auto const add = [&](char const* name, std::string const& value) {
+        if (status == NATS_OK) status = natsMsgHeader_Add(raw, name, value.c_str());
     };
-    add("Outbox-Message-Id", to_string(of.id));
-    if (!duplicate_id.empty()) add("Nats-Msg-Id", duplicate_id);
-    if (!behind.empty()) add("Nats-Expected-Last-Msg-Id", behind);
+    text.clear();
+    append_text(text, of.id);
+    add("Outbox-Message-Id", text);
+    if (!around.duplicate_id.empty()) add("Nats-Msg-Id", around.duplicate_id);
+    if (!around.behind.empty()) add("Nats-Expected-Last-Msg-Id", around.behind);
     auto const malformed =
         for_each_header(of.headers, [&](std::string_view name, std::string_view value) {
-            add(std::string{name}, std::string{value});
+            add(std::string{name}.c_str(), std::string{value});
         });
     return status == NATS_OK && malformed ? NATS_INVALID_ARG : status;
 }

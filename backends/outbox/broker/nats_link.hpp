@@ -39,8 +39,15 @@ using owned_message = owned<natsMsg, natsMsg_Destroy>;
 /// What came back for one publish attempt, not yet understood.
 struct reply {
     attempt_token token{0};
-    bool no_responders{false};
-    std::string text{};
+    owned_message message{};
+
+    [[nodiscard]] bool no_responders() const {
+        return natsMsg_IsNoResponders(message.get());
+    }
+    [[nodiscard]] std::string_view text() const {
+        return {natsMsg_GetData(message.get()),
+                static_cast<std::size_t>(natsMsg_GetDataLength(message.get()))};
+    }
 };
 
 /// What the callbacks of one connection heard and its channel has not taken yet. Callbacks run on
@@ -51,6 +58,8 @@ public:
 
     void put(reply heard);
     void put(denial heard);
+    /// Nobody is woken for fewer replies than this; at once for everything else.
+    void wake_for(std::size_t replies);
     void break_off();
     /// From now on nobody is woken: the signal may be gone.
     void close();
@@ -67,6 +76,7 @@ private:
     std::atomic<bool> broken_{false};
     std::vector<reply> replies_{};
     std::vector<denial> denied_{};
+    std::size_t enough_{1};
 };
 
 class link {
@@ -116,10 +126,15 @@ private:
 /// `text` of the library for a status, never an address.
 [[nodiscard]] std::string text_of(natsStatus status);
 
-/// Makes a message with the record's headers, the stable id for consumers and, if given, the id for
-/// duplicate detection, and that of the message which it must land right behind.
-natsStatus make_message(owned_message& made, record const& of, std::string const& reply_to,
-                        std::string const& duplicate_id, std::string const& behind = {});
+/// What JetStream is told beside the message itself; empty: nothing.
+struct envelope {
+    std::string reply_to{};
+    std::string duplicate_id{};
+    std::string behind{};  ///< the duplicate id of the message which it must land right behind
+};
+
+/// Makes a message with the record's headers and the stable id for consumers.
+natsStatus make_message(owned_message& made, record const& of, envelope const& around = {});
 
 /// The receipt of a message that never left: the library would not make or take it.
 [[nodiscard]] receipt not_sent(attempt_token token, natsStatus why);

@@ -3,11 +3,12 @@
 // How far one partition has been read, and how far that is final. Sequences become visible out of
 // order, so a record may turn up below one that was read already. Pure: numbers in, numbers out.
 //
-// Everything above `low` that is not in hand is read by every look. What a look has read becomes
-// a range. Once a transaction of our own got its id after that look, every transaction that can
-// still bring a record into the range has a lower id (it got its id before it drew its number). A
-// later look whose snapshot says that all those have ended has seen the last of them: the range is
-// finished. `low` never passes a ready record in hand.
+// Everything above `read_from` that is not in hand is read by every look. What a look has read
+// becomes a range. Once a transaction of our own got its id after that look, every transaction that
+// can still bring a record into the range has a lower id (it got its id before it drew its number).
+// A look whose snapshot says that all those have ended has seen the last of them: the range is
+// finished. That is a later look, or, where nobody else was writing, the one that made the range.
+// `low` never passes a ready record in hand.
 #pragma once
 
 #include <algorithm>
@@ -17,9 +18,9 @@
 #include <limits>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "outbox/record.hpp"
 
@@ -32,22 +33,39 @@ class progress {
 public:
     explicit progress(sequence_number low) : finished_{low}, cursor_{low} {}
 
-    /// Nothing at or below it is ready, nor can become so: what is stored, and where reading
-    /// starts.
+    /// Nothing at or below it is ready but what is in hand, nor can become so: where a look starts.
+    [[nodiscard]] sequence_number read_from() const {
+        return finished_;
+    }
+    /// Should the next transaction of our own get exactly this id, nobody else wrote since the last
+    /// look, nor while it looked: then the next one may start at `from`.
+    struct quiet_start {
+        sequence_number from{0};
+        transaction_id own{0};
+    };
+    [[nodiscard]] std::optional<quiet_start> quiet() const {
+        if (ranges_.size() != 1 || ranges_.front().bound || ranges_.front().horizon == outdated)
+            return std::nullopt;
+        return quiet_start{ranges_.front().high, ranges_.front().horizon};
+    }
+    /// Nothing at or below it is ready, nor can become so: what is stored, for the next owner.
     [[nodiscard]] sequence_number low() const {
         if (ready_.empty()) return finished_;
-        return std::min(finished_, *ready_.begin() - 1);
+        return std::min(finished_, ready_.front() - 1);
     }
 
     /// Records that were read and not settled.
-    [[nodiscard]] std::set<sequence_number> const& ready() const {
+    [[nodiscard]] std::vector<sequence_number> const& ready() const {
         return ready_;
     }
     [[nodiscard]] std::map<sequence_number, std::string> const& retrying() const {
         return retrying_;
     }
+    [[nodiscard]] bool holds_ready(sequence_number sequence) const {
+        return std::ranges::binary_search(ready_, sequence);
+    }
     [[nodiscard]] bool in_hand(sequence_number sequence) const {
-        return ready_.contains(sequence) || retrying_.contains(sequence);
+        return holds_ready(sequence) || retrying_.contains(sequence);
     }
     /// The key of a retrying record in hand; nothing for a ready one.
     [[nodiscard]] std::optional<std::string_view> retrying_key(sequence_number sequence) const {
@@ -57,21 +75,25 @@ public:
     }
 
     void take_ready(sequence_number sequence) {
-        ready_.insert(sequence);
+        ready_.insert(std::ranges::lower_bound(ready_, sequence), sequence);
     }
     void take_retrying(sequence_number sequence, std::string key) {
         retrying_.insert_or_assign(sequence, std::move(key));
     }
     void settle(sequence_number sequence) {
-        ready_.erase(sequence);
+        erase_ready(sequence);
         retrying_.erase(sequence);
     }
-    /// It is readable again, so nothing at or above it is finished any more.
+    /// It is readable again, so nothing at or above it is finished before another look.
     void hand_back(sequence_number sequence) {
         retrying_.erase(sequence);
-        if (ready_.erase(sequence) == 0 || sequence > finished_) return;
-        bool const reopened = !ranges_.empty() && ranges_.front().bound == transaction_id{0};
-        if (!reopened) ranges_.push_front({finished_, transaction_id{0}});
+        if (!erase_ready(sequence)) return;
+        for (auto& one : ranges_) {
+            if (one.high >= sequence) one.horizon = outdated;
+        }
+        if (sequence > finished_) return;
+        bool const reopened = !ranges_.empty() && ranges_.front().bound == any_look;
+        if (!reopened) ranges_.push_front({finished_, any_look, outdated});
         finished_ = sequence - 1;
     }
 
@@ -79,6 +101,7 @@ public:
     void bound(transaction_id own) {
         for (auto one = ranges_.rbegin(); one != ranges_.rend() && !one->bound; ++one)
             one->bound = own;
+        while (!ranges_.empty() && ranges_.front().bound <= ranges_.front().horizon) pop_finished();
         // Under one long transaction the ranges pile up: join the last ones, by the later bound.
         if (ranges_.size() > most_ranges) {
             auto const last = ranges_.back();
@@ -87,39 +110,56 @@ public:
         }
     }
 
-    /// A look has read everything visible above `low()` up to `covered` (nothing: all there is);
-    /// the highest of it was `highest`. All transactions below `horizon` had ended. What it brought
-    /// has been taken.
+    /// A look has read everything visible above `read_from()` up to `covered` (nothing: all there
+    /// is); the highest of it was `highest`. All transactions below `horizon` had ended. What it
+    /// brought has been taken.
     void look(std::optional<sequence_number> covered, sequence_number highest,
               transaction_id horizon) {
         auto const reach = covered.value_or(std::numeric_limits<sequence_number>::max());
         while (!ranges_.empty()) {
             auto const& first = ranges_.front();
             if (first.high > reach || !first.bound || *first.bound > horizon) break;
-            finished_ = std::max(finished_, first.high);
-            ranges_.pop_front();
+            pop_finished();
         }
+        bool const open = !ranges_.empty() && !ranges_.back().bound;
+        if (open && reach >= ranges_.back().high) ranges_.back().horizon = horizon;
         if (highest <= cursor_) return;
         cursor_ = highest;
-        if (!ranges_.empty() && !ranges_.back().bound) {
+        if (open) {
             ranges_.back().high = highest;
         } else {
-            ranges_.push_back({highest, std::nullopt});
+            ranges_.push_back({highest, std::nullopt, horizon});
         }
     }
 
 private:
     static constexpr std::size_t most_ranges = 64;
+    /// The bound of what was handed back; lower than all real ones.
+    static constexpr transaction_id any_look = 1;
+    /// The horizon of a look that something was taken out of again; lower than all real ones.
+    static constexpr transaction_id outdated = 0;
 
     struct range {
         sequence_number high{0};
         std::optional<transaction_id> bound{};  ///< nothing: no id of ours came after it yet
+        transaction_id horizon{outdated};       ///< of the look that reached its end
     };
+
+    bool erase_ready(sequence_number sequence) {
+        auto const found = std::ranges::lower_bound(ready_, sequence);
+        if (found == ready_.end() || *found != sequence) return false;
+        ready_.erase(found);
+        return true;
+    }
+    void pop_finished() {
+        finished_ = std::max(finished_, ranges_.front().high);
+        ranges_.pop_front();
+    }
 
     sequence_number finished_;
     sequence_number cursor_;
     std::deque<range> ranges_{};
-    std::set<sequence_number> ready_{};
+    std::vector<sequence_number> ready_{};  ///< sorted
     std::map<sequence_number, std::string> retrying_{};
 };
 

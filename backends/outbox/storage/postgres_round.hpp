@@ -31,7 +31,9 @@ private:
         std::size_t commit{0};
         std::optional<std::size_t> due{};
         std::optional<std::size_t> drained{};
+        std::optional<std::size_t> horizon{};
         std::optional<std::size_t> ready{};
+        std::vector<std::int64_t> shares{};  ///< of each partition in `read_`, at the most
     };
 
     [[nodiscard]] bool travel(trip& plan);
@@ -47,13 +49,16 @@ private:
     void plan_renewals(trip& plan) const;
     void plan_reads(trip& plan) const;
     [[nodiscard]] parameters naming(std::vector<partition_number> const& partitions) const;
-    [[nodiscard]] std::vector<sequence_number> in_hand() const;
-    [[nodiscard]] sequence_number read_from(partition_number partition) const;
+    [[nodiscard]] std::vector<sequence_number> sequences_settled() const;
+    [[nodiscard]] std::vector<sequence_number> retrying_in_hand() const;
+    void plan_ready(trip& plan) const;
+    void read_ready_again();
+    [[nodiscard]] std::vector<std::int64_t> shares(std::int64_t limit) const;
 
     void settle_in_hand(trip const& done);
     void take_standing(result const& rows);
     void take_due(result const& rows);
-    void take_ready(result const& rows);
+    void take_ready(trip const& done);
     void take_drained(result const& rows);
     void take_alone(trip const& done);
     [[nodiscard]] bool note(record const& chosen);
@@ -70,6 +75,7 @@ private:
     std::vector<partition_number> read_{};  ///< likewise, each once
     bool scheduled_due_{false};
     std::int64_t bytes_{0};
+    bool too_heavy_{false};  ///< a payload was left out that is beyond its share of the bytes
 };
 
 }  // namespace outbox::postgres

@@ -107,7 +107,11 @@ void round::plan_writes(trip& plan) const {
         plan.commands.push_back({of_.sql_->promote, parameters{named_, most_promoted}, "promote"});
     }
     plan.own_id = plan.commands.size();
-    plan.commands.push_back({"select pg_current_xact_id()", {}, "own id"});
+    plan.commands.push_back(
+        {"select set_config('relay.own_id', pg_current_xact_id()::text, false)"
+         "::bigint",
+         {},
+         "own id"});
     plan.commit = plan.commands.size();
     plan.commands.push_back({"commit"});
 }
@@ -150,7 +154,8 @@ void round::plan_renewals(trip& plan) const {
     if (ours.empty()) return;
     parameters values;
     values.add_array(ours, [](auto const* one) { return one->partition; });
-    values.add_array(ours, [&](auto const* one) { return read_from(one->partition); });
+    values.add_array(ours,
+                     [&](auto const* one) { return of_.held_.at(one->partition).read.low(); });
     values.add_array(ours, [](auto const* one) { return one->care.strikes; });
     values.add_array(ours, [](auto const* one) { return one->care.left; });
     values.add_array(ours, [](auto const* one) { return one->care.reach; });

@@ -243,13 +243,16 @@ update outbox m set state = 0, due = null, sequence = n.next_sequence
   from numbered n
  where m.state = 2 and m.partition = n.partition and m.due = n.due and m.sequence = n.sequence)";
 
-// In the order of `record`, as sql_columns.hpp reads them.
+// In the order of `record`, as sql_columns.hpp reads them. What is mostly zero or empty is null
+// then, which costs the server and the wire less, and reads as the same.
 constexpr std::string_view record_columns = R"(
-    m.sequence, m.partition, m.state, m.id, m.generation, m.attempts, m.deaths,
-    case when m.not_before is null then 0
-         else greatest((extract(epoch from m.not_before - clock_timestamp()) * 1000000)::bigint, 0)
+    m.sequence, m.partition, nullif(m.state, 0) as state, m.id,
+    nullif(m.generation, 0) as generation, nullif(m.attempts, 0) as attempts,
+    nullif(m.deaths, 0) as deaths,
+    case when m.not_before is not null then
+        greatest((extract(epoch from m.not_before - clock_timestamp()) * 1000000)::bigint, 0)
     end as remaining,
-    m.topic, coalesce(m.key, '') as key, m.headers, )";
+    m.topic, m.key, nullif(m.headers, '') as headers, )";
 
 // Cuts off what lies beyond so many bytes of payload without touching a payload; the session cuts
 // again, exactly. A window without an order takes the rows as they come, so nothing is sorted.
@@ -288,19 +291,30 @@ select s.place::integer - 1 from unnest($1, $2) with ordinality as s(partition, 
          where m.state = 3 and m.partition = s.partition and m.key = s.key limit 1) is null))";
 
 // A read is the sweep, too: everything above the low-water mark that is not in hand, as seen by one
-// snapshot, whose horizon is told beside it.
-std::string read_ready_sql() {
+// snapshot. Where nobody else wrote since the last one, which shows by the id that our transaction
+// got a moment ago, there is nothing to sweep.
+std::string ready_records(std::string_view payload) {
     return R"(
-select l.horizon, r.* from (select pg_snapshot_xmin(pg_current_snapshot()) as horizon) l
-  left join )" +
-           within_bytes(R"(
-            select m.* from unnest($1, $2) as p(partition, low)
+            select m.* from unnest($1, $2, $7, $8, $9)
+                   as p(partition, low, share, quiet_from, own_id)
              cross join lateral (select )" +
-                        std::string{record_columns} + R"( m.payload from outbox m
-                 where m.state = 0 and m.partition = p.partition and m.sequence > p.low
+           std::string{record_columns} + std::string{payload} + R"( from outbox m
+                 where m.state = 0 and m.partition = p.partition
+                   and m.sequence > case when p.own_id = current_setting('relay.own_id', true)
+                                         then p.quiet_from else p.low end
                    and m.sequence not in (select unnest($3))
-                 order by m.sequence limit $4) m)") +
-           " r on true";
+                 order by m.sequence limit p.share) m)";
+}
+
+std::string read_ready_sql() {
+    return "select r.* from " + within_bytes(ready_records("m.payload")) + " r";
+}
+
+// The same, quicker: each payload within its share of the bytes, or null, which ends the read.
+std::string read_light_sql() {
+    return "select r.* from (" +
+           ready_records("case when $6 and octet_length(m.payload) <= $5 / $4 then m.payload end") +
+           " limit $4) r";
 }
 
 std::string read_one_sql(std::string_view among) {
@@ -361,6 +375,7 @@ worker_statements::worker_statements(table_name const& table) {
     put(read_due, read_due_sql());
     put(drained, drained_sql);
     put(read_ready, read_ready_sql());
+    put(read_light, read_light_sql());
     put(note, "update outbox_partition p set suspect = $2 where p.partition = $1");
     put(read_one_ready, read_one_sql("m.state = 0"));
     put(read_one_retrying, read_one_sql("m.state = 1 and m.key = $3"));

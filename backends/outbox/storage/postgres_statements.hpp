@@ -44,7 +44,9 @@ struct worker_statements {
     std::string read_due;           ///< $1 partitions, $2 keys, $3 in hand, $4 how many, $5 bytes,
                                     ///< $6 with payload, $7 dead letters block
     std::string drained;            ///< $1 partitions, $2 keys, $3 dead letters block
-    std::string read_ready;         ///< $1 partitions, $2 low, $3 in hand, $4–$6 as above
+    std::string read_ready;         ///< $1 partitions, $2 low, $3 in hand, $4–$6 as above, $7 how
+                                    ///< many of each partition, $8 quiet start, $9 for which own id
+    std::string read_light;         ///< likewise
     std::string note;               ///< $1 partition, $2 sequence
     std::string read_one_ready;     ///< $1 partition, $2 sequence
     std::string read_one_retrying;  ///< $1 partition, $2 sequence, $3 key

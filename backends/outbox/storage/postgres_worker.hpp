@@ -24,6 +24,7 @@ struct holding {
     epoch_number epoch{0};
     std::int64_t version{0};
     std::optional<sequence_number> noted{};  ///< the record that is noted as alone in flight
+    bool cut{false};                         ///< the last look left some of it unread
     progress read;
 };
 
@@ -63,6 +64,7 @@ private:
     std::shared_ptr<worker_statements const> sql_;
     holdings held_{};
     std::uint32_t looks_for_work_{0};
+    std::int64_t heaviest_{0};  ///< payload that the last read brought
     bool committed_{false};  ///< something of this verb took effect: contention is no word for it
     bool broken_{false};
 };

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+//
+// What a round reads, and what it makes of the answers.
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "outbox/storage/postgres_round.hpp"
+#include "outbox/storage/sql_columns.hpp"
+
+namespace outbox::postgres {
+
+void round::plan_reads(trip& plan) const {
+    auto const limit = request_.alone ? std::int64_t{1} : std::int64_t{request_.records};
+    auto const bytes = std::max(std::int64_t{1}, request_.bytes);
+    bool const any = request_.alone || request_.records > 0;
+    auto const push = [&](std::optional<std::size_t>& at, command one) {
+        at = plan.commands.size();
+        plan.commands.push_back(std::move(one));
+    };
+    auto const due_values = [&] {
+        parameters values;
+        values.add_array(due_, [](due_key const& one) { return one.partition; });
+        values.add_array(due_, [](due_key const& one) { return one.key; });
+        return values;
+    };
+    if (!due_.empty() && any) {
+        auto values = due_values();
+        values.add(retrying_in_hand());
+        values.add(limit);
+        values.add(bytes);
+        values.add(!request_.alone);
+        values.add(request_.dead_letters_block);
+        push(plan.due, {of_.sql_->read_due, std::move(values), "due"});
+    }
+    if (!due_.empty()) {
+        auto values = due_values();
+        values.add(request_.dead_letters_block);
+        push(plan.drained, {of_.sql_->drained, std::move(values), "drained"});
+    }
+    if (!read_.empty() && any) plan_ready(plan);
+}
+
+void round::plan_ready(trip& plan) const {
+    auto const limit = request_.alone ? std::int64_t{1} : std::int64_t{request_.records};
+    // What this round hands back is readable again, by this very look.
+    std::map<partition_number, sequence_number> handed_back;
+    for (auto const& one : request_.settlements) {
+        if (one.what != fate::hand_back || !kept(one.partition)) continue;
+        if (!of_.held_.at(one.partition).read.holds_ready(one.sequence)) continue;
+        auto const found = handed_back.try_emplace(one.partition, one.sequence).first;
+        found->second = std::min(found->second, one.sequence);
+    }
+    auto const settled = sequences_settled();
+    std::vector<sequence_number> from;
+    std::vector<sequence_number> quiet_from;
+    std::vector<std::string> own_ids;
+    std::vector<sequence_number> hand;
+    for (auto const number : read_) {
+        auto const& read = of_.held_.at(number).read;
+        auto const back = handed_back.find(number);
+        from.push_back(back == handed_back.end() ? read.read_from()
+                                                 : std::min(read.read_from(), back->second - 1));
+        auto const quiet = back == handed_back.end() && plan.writes ? read.quiet() : std::nullopt;
+        quiet_from.push_back(quiet ? quiet->from : from.back());
+        own_ids.push_back(quiet ? std::to_string(quiet->own) : "none");
+        auto const& ready = read.ready();
+        for (auto one = std::ranges::upper_bound(ready, from.back()); one != ready.end(); ++one) {
+            if (!std::ranges::binary_search(settled, *one)) hand.push_back(*one);
+        }
+    }
+    plan.shares = shares(limit);
+    auto const bytes = std::max(std::int64_t{1}, request_.bytes);
+    bool const light = of_.heaviest_ <= bytes / limit;
+    parameters values{read_, from, hand};
+    values.add(limit);
+    values.add(bytes);
+    values.add(!request_.alone);
+    values.add(plan.shares);
+    values.add(quiet_from);
+    values.add_array(own_ids, [](std::string const& one) { return std::string_view{one}; });
+    // Before the read: what has ended then, has ended for the read, too.
+    plan.horizon = plan.commands.size();
+    plan.commands.push_back({"select pg_snapshot_xmin(pg_current_snapshot())", {}, "horizon"});
+    plan.ready = plan.commands.size();
+    plan.commands.push_back(light ? command{of_.sql_->read_light, std::move(values), "light"}
+                                  : command{of_.sql_->read_ready, std::move(values), "ready"});
+}
+
+void round::read_ready_again() {
+    trip plan;
+    plan_ready(plan);
+    plan.answers = of_.link_.run(plan.commands);
+    take_ready(plan);
+}
+
+/// Records created one after the other lie on the same pages, and those of one key, hence of one
+/// partition, far apart. So under a backlog each partition gives its share of a read: what is read
+/// and removed together then lies together.
+std::vector<std::int64_t> round::shares(std::int64_t limit) const {
+    auto const full =
+        std::ranges::count_if(read_, [&](partition_number one) { return of_.held_.at(one).cut; });
+    std::vector<std::int64_t> all(read_.size(), limit);
+    if (full == 0 || request_.alone) return all;
+    auto const even = std::max(std::int64_t{1}, limit / std::int64_t(read_.size()));
+    auto const rest = std::int64_t(read_.size()) - full;
+    auto const larger = std::max(even, (limit - even * rest + full - 1) / full);
+    for (std::size_t i = 0; i < read_.size(); ++i)
+        all[i] = of_.held_.at(read_[i]).cut ? larger : even;
+    return all;
+}
+
+/// By this round, in order.
+std::vector<sequence_number> round::sequences_settled() const {
+    std::vector<sequence_number> settled;
+    for (auto const& one : request_.settlements) settled.push_back(one.sequence);
+    std::ranges::sort(settled);
+    return settled;
+}
+
+/// Retrying records that are read and will not be settled by this round.
+std::vector<sequence_number> round::retrying_in_hand() const {
+    auto const settled = sequences_settled();
+    std::vector<sequence_number> hand;
+    for (auto const number : named_) {
+        for (auto const& [one, key] : of_.held_.at(number).read.retrying()) {
+            if (!std::ranges::binary_search(settled, one)) hand.push_back(one);
+        }
+    }
+    return hand;
+}
+
+void round::take_standing(result const& rows) {
+    reply_.wanted.clear();
+    changed_.clear();
+    for (int row = 0; row < row_count(rows); ++row) {
+        row_reader from{rows, row};
+        auto const number = from.number<partition_number>();
+        auto const version = from.number<std::int64_t>();
+        if (version != of_.held_.at(number).version) changed_.emplace_back(number, version);
+        if (from.boolean()) reply_.wanted.push_back(number);
+        if (from.boolean()) scheduled_due_ = true;
+    }
+}
+
+bool round::full() {
+    bool const enough = !reply_.read.records.empty() && bytes_ >= request_.bytes;
+    if (enough) reply_.more = true;
+    return enough;
+}
+
+void round::hand_out(record const& one) {
+    auto& read = of_.held_.at(one.partition).read;
+    if (one.state == record_state::ready) {
+        read.take_ready(one.sequence);
+    } else {
+        read.take_retrying(one.sequence, std::string{one.key});
+    }
+    bytes_ += static_cast<std::int64_t>(reply_.read.add(one).size_bytes());
+}
+
+void round::take_due(result const& rows) {
+    std::optional<std::pair<partition_number, std::string_view>> stopped;
+    std::int64_t payloads = 0;
+    for (int row = 0; row < row_count(rows); ++row) {
+        row_reader from{rows, row};
+        auto const one = read_row<record>(from);
+        std::pair const key{one.partition, one.key};
+        if (stopped == key) continue;
+        // A record that workers died over is read alone, and what comes after it waits.
+        if (one.deaths > 0) {
+            stopped = key;
+            continue;
+        }
+        if (full()) return;
+        payloads += static_cast<std::int64_t>(one.payload.size());
+        hand_out(one);
+    }
+    // Where nothing could be handed out, asking the same again brings nothing either.
+    bool const cut = row_count(rows) >= request_.records ||
+                     payloads >= std::max(std::int64_t{1}, request_.bytes);
+    if (cut && !reply_.read.records.empty()) reply_.more = true;
+}
+
+void round::take_ready(trip const& done) {
+    struct tally {
+        std::int64_t rows{0};
+        sequence_number highest{0};
+    };
+    auto const& rows = done.answers[*done.ready];
+    std::map<partition_number, tally> found;
+    partition_number last = 0;
+    std::int64_t payloads = 0;
+    bool cut = row_count(rows) >= request_.records;
+    auto const payload = PQnfields(rows.get()) - 1;
+    too_heavy_ = false;
+    of_.heaviest_ = 0;
+    for (int row = 0; row < row_count(rows); ++row) {
+        row_reader from{rows, row};
+        auto const one = read_row<record>(from);
+        too_heavy_ = PQgetisnull(rows.get(), row, payload) != 0;
+        if (too_heavy_ || full()) {
+            cut = true;
+            break;
+        }
+        of_.heaviest_ = std::max(of_.heaviest_, static_cast<std::int64_t>(one.payload.size()));
+        payloads += static_cast<std::int64_t>(one.payload.size());
+        hand_out(one);
+        last = one.partition;
+        auto& here = found[last];
+        ++here.rows;
+        here.highest = one.sequence;
+    }
+    if (too_heavy_) of_.heaviest_ = std::numeric_limits<std::int64_t>::max();
+    cut = cut || payloads >= std::max(std::int64_t{1}, request_.bytes);
+    if (cut) reply_.more = true;
+    auto const horizon = row_reader{done.answers[*done.horizon], 0}.number<transaction_id>();
+    bool reached = !(cut && found.empty());
+    for (std::size_t i = 0; i < read_.size(); ++i) {
+        auto& mine = of_.held_.at(read_[i]);
+        mine.cut = !reached;
+        if (!reached) continue;
+        auto const here = found[read_[i]];
+        bool const ends_here = cut && read_[i] == last;
+        mine.cut = ends_here || here.rows >= done.shares[i];
+        if (mine.cut) reply_.more = true;
+        mine.read.look(mine.cut ? std::optional{here.highest} : std::nullopt, here.highest,
+                       horizon);
+        reached = !ends_here;
+    }
+}
+
+void round::take_drained(result const& rows) {
+    for (int row = 0; row < row_count(rows); ++row) {
+        auto const place = row_reader{rows, row}.number<std::int32_t>();
+        reply_.drained.emplace_back(due_[static_cast<std::size_t>(place)].key);
+    }
+}
+
+/// Which record it is stands in the partition's row before its payload is touched.
+void round::take_alone(trip const& done) {
+    std::optional<record> chosen;
+    transaction_id horizon = 0;
+    if (done.due && row_count(done.answers[*done.due]) > 0) {
+        row_reader from{done.answers[*done.due], 0};
+        reply_.more = true;
+        chosen = read_row<record>(from);
+    }
+    if (done.ready) {
+        horizon = row_reader{done.answers[*done.horizon], 0}.number<transaction_id>();
+        if (row_count(done.answers[*done.ready]) > 0) {
+            row_reader from{done.answers[*done.ready], 0};
+            reply_.more = true;
+            if (!chosen) chosen = read_row<record>(from);
+        }
+    }
+    if (!chosen || !note(*chosen)) return;
+    bool const ready = chosen->state == record_state::ready;
+    auto const rows =
+        of_.link_.run(ready ? command{of_.sql_->read_one_ready,
+                                      parameters{chosen->partition, chosen->sequence}, "ready one"}
+                            : command{of_.sql_->read_one_retrying,
+                                      parameters{chosen->partition, chosen->sequence, chosen->key},
+                                      "retrying one"});
+    auto& mine = of_.held_.at(chosen->partition);
+    mine.noted = chosen->sequence;
+    if (row_count(rows) == 0) return;
+    row_reader from{rows, 0};
+    hand_out(read_row<record>(from));
+    if (ready) mine.read.look(chosen->sequence, chosen->sequence, horizon);
+}
+
+void round::take_changed() {
+    std::vector<partition_number> partitions;
+    for (auto const& [number, version] : changed_) {
+        if (kept(number)) partitions.push_back(number);
+    }
+    std::vector<std::pair<parked_key, bool>> parked;
+    of_.read_parked(partitions, request_.dead_letters_block, parked);
+    for (auto& [key, retrying] : parked) {
+        if (retrying) reply_.changed.push_back(std::move(key));
+    }
+    for (auto const& [number, version] : changed_) {
+        if (kept(number)) of_.held_.at(number).version = version;
+    }
+}
+
+}  // namespace outbox::postgres
