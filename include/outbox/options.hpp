@@ -36,6 +36,9 @@ struct options {
     std::int32_t max_attempts{10};
     /// A message that took so many workers with it is dead-lettered. 1 to 1,000.
     std::int32_t max_deaths{3};
+    /// Of those, so many an hour; the others wait, lest a bad deployment buries whatever it meets.
+    /// 0 to 1,000,000.
+    std::int32_t burials_an_hour{3};
     /// First wait after a failure; doubles with each further one. 1 ms to 24 h.
     std::chrono::milliseconds backoff_min{200};
     /// Longest wait after a failure. `backoff_min` to 24 h.
@@ -81,6 +84,7 @@ inline void check(options const& o) {
     milliseconds("publish_timeout", o.effective_publish_timeout(), 1, o.lease_duration.count() / 3);
     detail::require_between("max_attempts", o.max_attempts, 1, 1'000'000, "");
     detail::require_between("max_deaths", o.max_deaths, 1, 1'000, "");
+    detail::require_between("burials_an_hour", o.burials_an_hour, 0, 1'000'000, "");
     milliseconds("backoff_min", o.backoff_min, 1, 24 * hour);
     milliseconds("backoff_max", o.backoff_max, o.backoff_min.count(), 24 * hour);
     milliseconds("probe_max", o.probe_max, o.backoff_min.count(), hour);

@@ -130,7 +130,6 @@ private:
 
     /// In hand at the most after the first death over a partition.
     static constexpr std::int32_t careful_window = 8;
-    static constexpr std::int32_t burials_an_hour = 3;
     static constexpr std::size_t due_keys_a_round = 256;
     static constexpr std::size_t error_bytes = 1'024;
     /// Between two looks for further partitions while there is work in hand.

@@ -103,10 +103,10 @@ void relay<Parts>::accuse(accused_record const& accused, partition_number partit
                        .error = std::to_string(accused.deaths) +
                                 " workers died while this was the only message in flight"};
     // A bad deployment kills workers at whatever they hold: after a few burials an hour only
-    // parking goes on, which can be undone. The storage counts them: no worker lives long enough.
+    // parking goes on, which can be undone. The storage counts: no worker lives for long then.
     auto const burials = accused.buried_lately +
                          std::ranges::count(hand_.settlements(), fate::bury, &settlement::what);
-    if (accused.deaths >= settings().max_deaths && burials < burials_an_hour) {
+    if (accused.deaths >= settings().max_deaths && burials < settings().burials_an_hour) {
         verdict.what = fate::bury;
         tell([&] {
             return event::dead_lettered{

@@ -55,6 +55,8 @@ struct scenario {
         all.poisoned = 1 + random.below(200);
         settings.max_attempts = static_cast<std::int32_t>(2 + random.below(4));
         settings.max_deaths = static_cast<std::int32_t>(1 + random.below(3));
+        // What waits for its hour is not delivered when the run ends.
+        settings.burials_an_hour = 1'000;
     }
     if (random.in_thousand(200)) all.published_retention = std::chrono::seconds{1};
     if (random.in_thousand(300)) {
