@@ -119,8 +119,8 @@ struct channel_setup {
     std::size_t window{0};           ///< messages in flight at the most
 };
 
-/// One message to publish; `token` rises from one to the next; `behind`: only right behind this one, which was sent just before on the
-/// same channel. Set for a `chaining_channel` alone.
+/// One message to publish. `token` rises from one to the next. `behind`: only right behind this one,
+/// which was sent just before on the same channel; set for a `chaining_channel` alone.
 struct dispatch {
     attempt_token token{0};
     record const* message{nullptr};

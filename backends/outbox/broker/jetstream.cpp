@@ -23,7 +23,7 @@ struct jetstream_broker::channel::state {
     std::string inbox;
     nats_rules::known_streams streams;
     std::string outbox_name;
-    std::size_t remembered;  ///< of `sent` at the most
+    std::size_t remembered;  ///< without a receipt, at the most
     /// What has no receipt yet, and some that has one, in the order of sending.
     std::deque<sent_message> sent{};
     nats_rules::envelope envelope{};  ///< kept for its memory
@@ -59,6 +59,13 @@ struct jetstream_broker::channel::state {
     void forget_answered() {
         while (!sent.empty() && !sent.front().open) sent.pop_front();
     }
+    /// Behind one that waits for long, as of a slow stream, many are answered: it stays. Where so
+    /// many have no receipt, the relay gave the oldest ones up long ago.
+    void forget_old() {
+        if (sent.size() <= 2 * remembered) return;
+        std::erase_if(sent, [](sent_message const& one) { return !one.open; });
+        while (sent.size() > remembered) sent.pop_front();
+    }
     /// False when nothing more may be written.
     [[nodiscard]] bool write(dispatch const& one);
     [[nodiscard]] receipt understand(nats_rules::reply const& heard, std::string const& topic);
@@ -93,9 +100,8 @@ void jetstream_broker::channel::send(std::span<dispatch const> messages) {
     }
     // The next channel sees whether it was mended.
     if (flawed) mine.link.heard().break_off();
-    // The relay gave the oldest ones up long ago, where so many have no receipt.
     mine.remembered = std::max(mine.remembered, messages.size());
-    while (mine.sent.size() > mine.remembered) mine.sent.pop_front();
+    mine.forget_old();
 }
 
 bool jetstream_broker::channel::state::write(dispatch const& one) {
