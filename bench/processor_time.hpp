@@ -34,55 +34,58 @@ struct processor_time {
 
 namespace detail {
 
-/// Of a process and of all that it started, those included that ended and were waited for.
+struct process {
+    pid_t parent{0};
+    std::uint64_t own_ticks{0};
+    std::uint64_t children_ticks{0};  ///< of those that ended and were waited for
+};
+
+[[nodiscard]] inline process read_process(std::filesystem::path const& folder) {
+    std::ifstream file{folder / "stat"};
+    std::string const text{std::istreambuf_iterator<char>{file}, {}};
+    process one;
+    auto const name_end = text.rfind(')');
+    if (name_end == std::string::npos) return one;
+    // See proc(5): the third field comes first here, utime is the fourteenth.
+    std::istringstream fields{text.substr(name_end + 1)};
+    std::string skipped;
+    fields >> skipped >> one.parent;
+    for (int i = 5; i < 14; ++i) fields >> skipped;
+    std::uint64_t user = 0;
+    std::uint64_t system = 0;
+    fields >> user >> system;
+    one.own_ticks = user + system;
+    fields >> user >> system;
+    one.children_ticks = user + system;
+    return one;
+}
+
+[[nodiscard]] inline double seconds_of(std::uint64_t ticks) {
+    return static_cast<double>(ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+/// Of a process and of all that it started.
 [[nodiscard]] inline double seconds_of_family(pid_t root) {
-    struct process {
-        pid_t parent{0};
-        std::uint64_t ticks{0};
-    };
     std::map<pid_t, process> all;
     for (auto const& entry : std::filesystem::directory_iterator{"/proc"}) {
         auto const name = entry.path().filename().string();
         if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-        std::ifstream file{entry.path() / "stat"};
-        std::string const text{std::istreambuf_iterator<char>{file}, {}};
-        auto const name_end = text.rfind(')');
-        if (name_end == std::string::npos) continue;
-        // See proc(5): the third field comes first here, utime is the fourteenth.
-        std::istringstream fields{text.substr(name_end + 1)};
-        std::string skipped;
-        process one;
-        fields >> skipped >> one.parent;
-        for (int i = 5; i < 14; ++i) fields >> skipped;
-        for (int i = 0; i < 4; ++i) {
-            std::uint64_t ticks = 0;
-            fields >> ticks;
-            one.ticks += ticks;
-        }
-        all[static_cast<pid_t>(std::stol(name))] = one;
+        all[static_cast<pid_t>(std::stol(name))] = read_process(entry.path());
     }
     std::uint64_t ticks = 0;
     for (auto const& [id, one] : all) {
         auto ancestor = id;
         while (ancestor != root && all.contains(ancestor)) ancestor = all[ancestor].parent;
-        if (ancestor == root) ticks += one.ticks;
+        if (ancestor == root) ticks += one.own_ticks + one.children_ticks;
     }
-    return static_cast<double>(ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+    return seconds_of(ticks);
 }
 
 }  // namespace detail
 
 /// `database` and `broker` are the servers' process ids.
 [[nodiscard]] inline processor_time processor_time_until_now(pid_t database, pid_t broker) {
-    std::ifstream file{"/proc/self/stat"};
-    std::string const text{std::istreambuf_iterator<char>{file}, {}};
-    std::istringstream fields{text.substr(text.rfind(')') + 1)};
-    std::string skipped;
-    for (int i = 3; i < 14; ++i) fields >> skipped;
-    std::uint64_t user = 0;
-    std::uint64_t system = 0;
-    fields >> user >> system;
-    return {static_cast<double>(user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK)),
+    return {detail::seconds_of(detail::read_process("/proc/self").own_ticks),
             detail::seconds_of_family(database), detail::seconds_of_family(broker)};
 }
 
