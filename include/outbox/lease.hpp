@@ -90,7 +90,8 @@ struct round_request {
     /// Partitions to read ready records from; `due_keys` adds retrying ones.
     std::span<partition_number const> read{};
     std::span<due_key const> due_keys{};
-    /// So many ready records at the most, and as many retrying ones; 0 reads nothing.
+    /// So many ready records at the most, and as many retrying ones; 0 reads nothing. Of ready ones
+    /// fewer may come than there are, but not none, where `more` says so.
     std::int32_t records{0};
     std::int64_t bytes{0};  ///< of both together: stop after the record that reaches this
     /// Reads at most one record, and records durably which one before its payload is touched.

@@ -96,18 +96,17 @@ void round::read_ready_again() {
 }
 
 /// Records created one after the other lie on the same pages, and those of one key, hence of one
-/// partition, far apart. So under a backlog each partition gives its share of a read: what is read
-/// and removed together then lies together.
+/// partition, far apart. So partitions with a backlog divide a read among them: what is read and
+/// removed together then lies together. The others give what little they have.
 std::vector<std::int64_t> round::shares(std::int64_t limit) const {
-    auto const full =
+    auto const behind =
         std::ranges::count_if(read_, [&](partition_number one) { return of_.held_.at(one).cut; });
     std::vector<std::int64_t> all(read_.size(), limit);
-    if (full == 0 || request_.alone) return all;
-    auto const even = std::max(std::int64_t{1}, limit / std::int64_t(read_.size()));
-    auto const rest = std::int64_t(read_.size()) - full;
-    auto const larger = std::max(even, (limit - even * rest + full - 1) / full);
-    for (std::size_t i = 0; i < read_.size(); ++i)
-        all[i] = of_.held_.at(read_[i]).cut ? larger : even;
+    if (behind == 0) return all;
+    auto const share = (limit + behind - 1) / behind;
+    for (std::size_t i = 0; i < read_.size(); ++i) {
+        if (of_.held_.at(read_[i]).cut) all[i] = share;
+    }
     return all;
 }
 
