@@ -6,112 +6,148 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <fstream>
-#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "measure.hpp"
-#include "relay_goals.hpp"
+#include "goals/goal.hpp"
+#include "goals/site.hpp"
 
 namespace {
 
 using json = nlohmann::ordered_json;
 
-class table {
+/// All that was measured, repetition by repetition.
+class book {
 public:
-    void add(std::string const& series, double figure) {
-        series_[series].push_back(figure);
+    void add(bench::goals::figures const& all) {
+        for (auto const& [name, figure] : all) figures_[name].push_back(figure);
     }
-    [[nodiscard]] json rows() const {
-        auto all = json::array();
-        for (auto const& one : bench::goals()) {
-            auto const value = figures(one.value);
-            auto const floor = figures(one.floor);
-            if (value.empty() || floor.empty()) continue;
-            // Ratios of neighbours in time, so that a slow minute meets both.
-            std::vector<double> ratios;
-            for (std::size_t i = 0; i < std::min(value.size(), floor.size()); ++i) {
-                ratios.push_back(value[i] / floor[i]);
-            }
-            auto const ratio = bench::median(ratios);
-            all.push_back({{"id", one.id},
-                           {"figure", one.figure},
-                           {"value", bench::median(value)},
-                           {"floor", bench::median(floor)},
-                           {"ratio", ratio},
-                           {"ratio_least", *std::min_element(ratios.begin(), ratios.end())},
-                           {"ratio_most", *std::max_element(ratios.begin(), ratios.end())},
-                           {"goal", one.goal ? json(*one.goal) : json{}},
-                           {"reached", one.goal ? json(ratio >= *one.goal) : json{}}});
-        }
+    [[nodiscard]] std::vector<double> of(std::string const& name) const {
+        auto const found = figures_.find(name);
+        return found == figures_.end() ? std::vector<double>{} : found->second;
+    }
+    [[nodiscard]] json medians() const {
+        json all;
+        for (auto const& [name, values] : figures_) all[name] = bench::median(values);
         return all;
     }
 
 private:
-    [[nodiscard]] std::vector<double> figures(std::string const& series) const {
-        auto const found = series_.find(series);
-        return found == series_.end() ? std::vector<double>{} : found->second;
-    }
-
-    std::map<std::string, std::vector<double>> series_{};
+    std::map<std::string, std::vector<double>> figures_{};
 };
 
+std::optional<bool> reached(bench::goals::goal const& one, double held) {
+    using enum bench::goals::goal::kind;
+    if (one.what == shown) return std::nullopt;
+    return one.what == at_least ? held >= one.bound : held <= one.bound;
+}
+
+/// Nothing where a figure is missing.
+std::optional<json> row_of(bench::goals::goal const& one, book const& all) {
+    auto const values = all.of(one.value);
+    auto const floors = all.of(one.floor);
+    if (values.empty() || (!one.floor.empty() && floors.empty())) return std::nullopt;
+    // Ratios of neighbours in time, so that a slow minute meets both.
+    std::vector<double> held;
+    auto const pairs = one.floor.empty() ? values.size() : std::min(values.size(), floors.size());
+    for (std::size_t i = 0; i < pairs; ++i)
+        held.push_back(one.floor.empty() ? values[i] : values[i] / floors[i]);
+    auto const middle = bench::median(held);
+    json row{{"id", one.id}, {"figure", one.sentence}, {"value", bench::median(values)}};
+    row["floor"] = floors.empty() ? json{} : json(bench::median(floors));
+    row["ratio"] = floors.empty() ? json{} : json(middle);
+    row["least"] = *std::min_element(held.begin(), held.end());
+    row["most"] = *std::max_element(held.begin(), held.end());
+    auto const verdict = reached(one, middle);
+    row["goal"] = verdict ? json(one.bound) : json{};
+    row["at_most"] = one.what == bench::goals::goal::kind::at_most;
+    row["reached"] = verdict ? json(*verdict) : json{};
+    return row;
+}
+
+std::string number(json const& value) {
+    if (value.is_null()) return "-";
+    auto const figure = value.get<double>();
+    char text[32];
+    std::snprintf(text, sizeof text, figure < 100 ? "%.2f" : "%.0f", figure);
+    return text;
+}
+
 void print(json const& rows) {
-    std::printf("%-16s %10s %10s %7s %7s\n", "id", "value", "floor", "ratio", "goal");
+    std::printf("%-22s %10s %10s %7s %8s\n", "id", "value", "floor", "ratio", "goal");
     for (auto const& row : rows) {
-        bool const has_goal = !row["goal"].is_null();
-        auto const goal = has_goal ? std::to_string(row["goal"].get<double>()).substr(0, 4) : "-";
-        char const* const verdict = !has_goal                    ? "shown"
+        std::string bound = "-";
+        if (!row["goal"].is_null()) {
+            bound = row["at_most"].get<bool>() ? "<= " : ">= ";
+            bound += number(row["goal"]);
+        }
+        char const* const verdict = row["reached"].is_null()     ? "shown"
                                     : row["reached"].get<bool>() ? "reached"
                                                                  : "short";
-        std::printf("%-16s %10.0f %10.0f %7.2f %7s  %s (%.2f to %.2f)  %s\n",
-                    row["id"].get<std::string>().c_str(), row["value"].get<double>(),
-                    row["floor"].get<double>(), row["ratio"].get<double>(), goal.c_str(), verdict,
-                    row["ratio_least"].get<double>(), row["ratio_most"].get<double>(),
+        std::printf("%-22s %10s %10s %7s %8s  %-7s (%s to %s)  %s\n",
+                    row["id"].get<std::string>().c_str(), number(row["value"]).c_str(),
+                    number(row["floor"]).c_str(), number(row["ratio"]).c_str(), bound.c_str(),
+                    verdict, number(row["least"]).c_str(), number(row["most"]).c_str(),
                     row["figure"].get<std::string>().c_str());
     }
 }
 
+std::vector<bench::goals::family> families(bench::goals::load const& wanted) {
+    auto const on = std::make_shared<bench::goals::servers>();
+    return {bench::goals::relay_family(on, wanted)};
+}
+
+bool holds_one_of(std::string const& name, std::vector<std::string> const& words) {
+    return words.empty() || std::any_of(words.begin(), words.end(), [&](std::string const& word) {
+               return name.find(word) != std::string::npos;
+           });
+}
+
 int run(int count, char** arguments) {
     CLI::App program{"What is to be reached, and what is reached"};
-    bench::relay_load load;
-    int repetitions = 5;
+    bench::goals::load wanted;
+    int repetitions = 3;
     bool as_json = false;
+    std::vector<std::string> names;
     std::vector<std::string> only;
-    program.add_option("-n,--messages", load.messages, "messages a run")
+    program.add_option("-n,--messages", wanted.messages, "messages a run")
         ->check(CLI::Range(1'000, 10'000'000))
         ->capture_default_str();
-    program.add_option("-r,--repetitions", repetitions)
+    program.add_option("-r,--repetitions", repetitions, "of what takes seconds")
         ->check(CLI::Range(1, 1'000))
         ->capture_default_str();
-    program.add_option("-k,--keys", load.keys)
+    program.add_option("-k,--keys", wanted.keys)
         ->check(CLI::Range(1, 1'000'000))
         ->capture_default_str();
-    program.add_option("-o,--only", only, "series whose name holds one of these words");
+    program.add_option("-f,--family", names, "goals of these families");
+    program.add_option("-o,--only", only, "measurements whose name holds one of these words");
     program.add_flag("--json", as_json, "for a program to read");
     CLI11_PARSE(program, count, arguments);
 
-    bench::relay_servers servers;
-    table all;
-    auto const wanted = bench::series(servers, load, only);
-    for (int i = 0; i < repetitions; ++i) {
-        for (auto const& [name, measure] : wanted) {
-            std::fprintf(stderr, "\r\x1b[Krun %d of %d: %s", i + 1, repetitions, name.c_str());
-            auto const read = measure();
-            auto const each = read.spent_each * 1e6;
-            std::fprintf(stderr,
-                         ": %.0f, processor us each: own %.1f, database %.1f, broker %.1f\n",
-                         read.rate, each.own, each.database, each.broker);
-            all.add(name, read.rate);
+    book all;
+    auto rows = json::array();
+    for (auto const& family : families(wanted)) {
+        if (!holds_one_of(family.name, names)) continue;
+        for (int i = 0; i < repetitions; ++i) {
+            for (auto const& one : family.measurements) {
+                if (!holds_one_of(one.name, only) || (one.once && i > 0)) continue;
+                std::fprintf(stderr, "%s, run %d of %d: %s\n", family.name.c_str(), i + 1,
+                             one.once ? 1 : repetitions, one.name.c_str());
+                auto const read = one.run();
+                for (auto const& [name, figure] : read)
+                    std::fprintf(stderr, "    %s %s\n", name.c_str(), number(figure).c_str());
+                all.add(read);
+            }
+        }
+        for (auto const& one : family.goals) {
+            if (auto row = row_of(one, all)) rows.push_back(std::move(*row));
         }
     }
-    auto const rows = all.rows();
     if (as_json) {
-        std::printf("%s\n", rows.dump(2).c_str());
+        std::printf("%s\n", json{{"goals", rows}, {"medians", all.medians()}}.dump(2).c_str());
     } else {
         print(rows);
     }
