@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // PostgreSQL and JetStream together, beside the loops that a careful person would write by hand.
-#include "../floor/jetstream.hpp"
-#include "../floor/postgres.hpp"
-#include "goal.hpp"
-#include "site.hpp"
+#include "floor/jetstream.hpp"
+#include "floor/postgres.hpp"
+#include "goals/goal.hpp"
+#include "goals/site.hpp"
 
 namespace bench::goals {
 
@@ -23,7 +23,7 @@ figures drained(servers& on, std::string const& name, load const& wanted, int ke
     worker.step();
     for (int i = 0; i < idle; ++i) others.push_back(box.start_worker());
     bool empty = false;
-    auto const read =
+    auto read =
         timed(on, name, wanted.messages, [&] { empty = worker.drain(std::chrono::hours{1}); });
     if (!empty) throw std::runtime_error{"the worker left messages behind"};
     return read;
@@ -37,7 +37,7 @@ figures drained_by_hand(servers& on, std::string const& name, load const& wanted
     floor::jetstream to{on.nats.url()};
     floor::relay loop{at.sql.handle(), std::string{at.table.qualified()}, to, stamp};
     std::size_t all = 0;
-    auto const read = timed(on, name, wanted.messages, [&] { all = loop.drain(); });
+    auto read = timed(on, name, wanted.messages, [&] { all = loop.drain(); });
     if (all != static_cast<std::size_t>(wanted.messages)) {
         throw std::runtime_error{"the hand-written loop left messages behind"};
     }

@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "../measure.hpp"
-#include "goal.hpp"
+#include "goals/goal.hpp"
+#include "goals/processor_time.hpp"
+#include "measure.hpp"
 #include "outbox/broker/jetstream.hpp"
 #include "outbox/outbox.hpp"
 #include "outbox/storage/postgres.hpp"
-#include "processor_time.hpp"
 #include "support/nats_server.hpp"
 #include "support/postgres_server.hpp"
 
