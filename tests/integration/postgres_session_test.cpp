@@ -326,3 +326,23 @@ TEST_CASE("a worker without a server is told so, and where it looked") {
         CHECK(text.find("secret") == std::string_view::npos);
     }
 }
+
+TEST_CASE(
+    "what was read is settled though the table was rewritten, and nothing else in its place") {
+    postgres_case at;
+    for (std::uint8_t number = 1; number <= 5; ++number) at.put(number, "");
+    auto session = at.worker();
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    auto const all = read(session, 0);
+    REQUIRE(numbers(all) == std::vector{1, 2, 3, 4, 5});
+    auto const settled = removals(all);
+    static_cast<void>(read(session, 0, {settled[0]}));
+    at.run("vacuum full outbox");
+    auto stamped = settled[2];
+    stamped.what = fate::stamp;
+    auto const reply = read(session, 0, {settled[1], stamped});
+    CHECK(reply.lost.empty());
+    CHECK(reply.read.records.empty());
+    CHECK(at.run("select string_agg(sequence || ' ' || state, ', ' order by sequence)"
+                 " from outbox") == "3 4, 4 0, 5 0");
+}

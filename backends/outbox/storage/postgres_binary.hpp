@@ -6,6 +6,7 @@
 
 #include <libpq-fe.h>
 
+#include <compare>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -33,6 +34,7 @@ enum class type : Oid {
     int2 = 21,
     int4 = 23,
     text = 25,
+    place = 27,
     timestamp = 1184,
     uuid = 2950
 };
@@ -45,6 +47,7 @@ enum class type : Oid {
         case type::int2: return 1005;
         case type::int4: return 1007;
         case type::text: return 1009;
+        case type::place: return 1010;
         case type::timestamp: return 1185;
         case type::uuid: return 2951;
     }
@@ -54,6 +57,14 @@ enum class type : Oid {
 /// Bytes that shall go into a `bytea`; a plain string_view is text.
 struct byte_string {
     std::string_view bytes{};
+};
+
+/// Where a row lies (its `ctid`): until it is updated, or the table is rewritten.
+struct row_place {
+    std::uint32_t block{0};
+    std::uint16_t offset{0};
+
+    friend auto operator<=>(row_place const&, row_place const&) = default;
 };
 
 /// PostgreSQL counts microseconds from the year 2000.
@@ -98,6 +109,9 @@ template <std::integral Number>
 [[nodiscard]] constexpr type type_of(wall_time) {
     return type::timestamp;
 }
+[[nodiscard]] constexpr type type_of(row_place) {
+    return type::place;
+}
 
 inline void append_value(std::string& to, bool value) {
     to += static_cast<char>(value);
@@ -117,6 +131,11 @@ inline void append_value(std::string& to, message_id const& value) {
 }
 inline void append_value(std::string& to, wall_time value) {
     append_number(to, std::int64_t{(value.time_since_epoch() - epoch_offset).count()});
+}
+
+inline void append_value(std::string& to, row_place value) {
+    append_number(to, value.block);
+    append_number(to, value.offset);
 }
 
 template <class Value>
@@ -213,9 +232,9 @@ private:
             auto const at = to.size();
             append_number(to, std::int32_t{0});
             append_value(to, value);
-            std::string length;
-            append_number(length, static_cast<std::int32_t>(to.size() - at - length_size));
-            to.replace(at, length_size, length);
+            auto const size = static_cast<std::uint32_t>(to.size() - at - length_size);
+            for (std::size_t i = 0; i < length_size; ++i)
+                to[at + i] = static_cast<char>(size >> (8 * (length_size - 1 - i)));
         }
     }
     void push(Oid of, char const* data, std::size_t size) {
@@ -304,6 +323,12 @@ public:
     }
     [[nodiscard]] wall_time time() {
         return wall_time{duration{number<std::int64_t>()} + epoch_offset};
+    }
+    [[nodiscard]] row_place place() {
+        constexpr std::size_t block_size = sizeof(row_place::block);
+        if (next_is_null()) return skip(), row_place{};
+        auto const* const bytes = take(block_size + sizeof(row_place::offset));
+        return {read_number<std::uint32_t>(bytes), read_number<std::uint16_t>(bytes + block_size)};
     }
     [[nodiscard]] duration microseconds() {
         return duration{number<std::int64_t>()};

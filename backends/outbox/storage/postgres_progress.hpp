@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "outbox/record.hpp"
+#include "outbox/storage/postgres_binary.hpp"
 
 namespace outbox::postgres {
 
@@ -51,18 +52,26 @@ public:
     /// Nothing at or below it is ready, nor can become so: what is stored, for the next owner.
     [[nodiscard]] sequence_number low() const {
         if (ready_.empty()) return finished_;
-        return std::min(finished_, ready_.front() - 1);
+        return std::min(finished_, ready_.front().sequence - 1);
     }
 
-    /// Records that were read and not settled.
-    [[nodiscard]] std::vector<sequence_number> const& ready() const {
+    /// A record that was read and not settled.
+    struct taken {
+        sequence_number sequence{0};
+        row_place place{};
+    };
+    [[nodiscard]] std::vector<taken> const& ready() const {
         return ready_;
     }
     [[nodiscard]] std::map<sequence_number, std::string> const& retrying() const {
         return retrying_;
     }
+    [[nodiscard]] taken const* find_ready(sequence_number sequence) const {
+        auto const found = std::ranges::lower_bound(ready_, sequence, {}, &taken::sequence);
+        return found == ready_.end() || found->sequence != sequence ? nullptr : &*found;
+    }
     [[nodiscard]] bool holds_ready(sequence_number sequence) const {
-        return std::ranges::binary_search(ready_, sequence);
+        return find_ready(sequence) != nullptr;
     }
     [[nodiscard]] bool in_hand(sequence_number sequence) const {
         return holds_ready(sequence) || retrying_.contains(sequence);
@@ -74,8 +83,9 @@ public:
         return found->second;
     }
 
-    void take_ready(sequence_number sequence) {
-        ready_.insert(std::ranges::lower_bound(ready_, sequence), sequence);
+    void take_ready(sequence_number sequence, row_place place = {}) {
+        auto const at = std::ranges::lower_bound(ready_, sequence, {}, &taken::sequence);
+        ready_.insert(at, {sequence, place});
     }
     void take_retrying(sequence_number sequence, std::string key) {
         retrying_.insert_or_assign(sequence, std::move(key));
@@ -146,8 +156,8 @@ private:
     };
 
     bool erase_ready(sequence_number sequence) {
-        auto const found = std::ranges::lower_bound(ready_, sequence);
-        if (found == ready_.end() || *found != sequence) return false;
+        auto const found = std::ranges::lower_bound(ready_, sequence, {}, &taken::sequence);
+        if (found == ready_.end() || found->sequence != sequence) return false;
         ready_.erase(found);
         return true;
     }
@@ -159,7 +169,7 @@ private:
     sequence_number finished_;
     sequence_number cursor_;
     std::deque<range> ranges_{};
-    std::vector<sequence_number> ready_{};  ///< sorted
+    std::vector<taken> ready_{};  ///< sorted
     std::map<sequence_number, std::string> retrying_{};
 };
 

@@ -66,8 +66,9 @@ void round::plan_ready(trip& plan) const {
         quiet_from.push_back(quiet ? quiet->from : from.back());
         own_ids.push_back(quiet ? std::to_string(quiet->own) : "none");
         auto const& ready = read.ready();
-        for (auto one = std::ranges::upper_bound(ready, from.back()); one != ready.end(); ++one) {
-            if (!std::ranges::binary_search(settled, *one)) hand.push_back(*one);
+        auto one = std::ranges::upper_bound(ready, from.back(), {}, &progress::taken::sequence);
+        for (; one != ready.end(); ++one) {
+            if (!std::ranges::binary_search(settled, one->sequence)) hand.push_back(one->sequence);
         }
     }
     plan.shares = shares(limit);
@@ -149,10 +150,10 @@ bool round::full() {
     return enough;
 }
 
-void round::hand_out(record const& one) {
+void round::hand_out(record const& one, row_place place) {
     auto& read = of_.held_.at(one.partition).read;
     if (one.state == record_state::ready) {
-        read.take_ready(one.sequence);
+        read.take_ready(one.sequence, place);
     } else {
         read.take_retrying(one.sequence, std::string{one.key});
     }
@@ -164,6 +165,7 @@ void round::take_due(result const& rows) {
     std::int64_t payloads = 0;
     for (int row = 0; row < row_count(rows); ++row) {
         row_reader from{rows, row};
+        auto const place = from.place();
         auto const one = read_row<record>(from);
         std::pair const key{one.partition, one.key};
         if (stopped == key) continue;
@@ -174,7 +176,7 @@ void round::take_due(result const& rows) {
         }
         if (full()) return;
         payloads += static_cast<std::int64_t>(one.payload.size());
-        hand_out(one);
+        hand_out(one, place);
     }
     // Where nothing could be handed out, asking the same again brings nothing either.
     bool const cut = row_count(rows) >= request_.records ||
@@ -197,6 +199,7 @@ void round::take_ready(trip const& done) {
     of_.heaviest_ = 0;
     for (int row = 0; row < row_count(rows); ++row) {
         row_reader from{rows, row};
+        auto const place = from.place();
         auto const one = read_row<record>(from);
         too_heavy_ = PQgetisnull(rows.get(), row, payload) != 0;
         if (too_heavy_ || full()) {
@@ -205,7 +208,7 @@ void round::take_ready(trip const& done) {
         }
         of_.heaviest_ = std::max(of_.heaviest_, static_cast<std::int64_t>(one.payload.size()));
         payloads += static_cast<std::int64_t>(one.payload.size());
-        hand_out(one);
+        hand_out(one, place);
         last = one.partition;
         auto& here = found[last];
         ++here.rows;
@@ -244,6 +247,7 @@ void round::take_alone(trip const& done) {
     if (done.due && row_count(done.answers[*done.due]) > 0) {
         row_reader from{done.answers[*done.due], 0};
         reply_.more = true;
+        from.skip();
         chosen = read_row<record>(from);
     }
     if (done.ready) {
@@ -251,6 +255,7 @@ void round::take_alone(trip const& done) {
         if (row_count(done.answers[*done.ready]) > 0) {
             row_reader from{done.answers[*done.ready], 0};
             reply_.more = true;
+            from.skip();
             if (!chosen) chosen = read_row<record>(from);
         }
     }
@@ -266,7 +271,8 @@ void round::take_alone(trip const& done) {
     mine.noted = chosen->sequence;
     if (row_count(rows) == 0) return;
     row_reader from{rows, 0};
-    hand_out(read_row<record>(from));
+    auto const place = from.place();
+    hand_out(read_row<record>(from), place);
     if (ready) mine.read.look(chosen->sequence, chosen->sequence, horizon);
 }
 

@@ -12,7 +12,7 @@ namespace outbox::postgres {
 
 namespace {
 
-constexpr std::string_view division_by_zero = "22012";  // what the fence raises
+constexpr std::string_view division_by_zero = "22012";  // what the fence raises, for one
 
 }  // namespace
 
@@ -67,6 +67,12 @@ bool round::travel(trip& plan) {
         if (plan.writes && why.command == plan.standing && why.sqlstate == division_by_zero) {
             of_.link_.roll_back();
             lose_the_overtaken();
+            return false;
+        }
+        if (why.sqlstate == division_by_zero &&
+            std::ranges::find(plan.by_place, why.command) != plan.by_place.end()) {
+            of_.link_.roll_back();
+            rows_lie_still_ = false;
             return false;
         }
         if (plan.writes && why.command > plan.commit) of_.committed_ = true;

@@ -33,7 +33,8 @@ private:
         std::optional<std::size_t> drained{};
         std::optional<std::size_t> horizon{};
         std::optional<std::size_t> ready{};
-        std::vector<std::int64_t> shares{};  ///< of each partition in `read_`, at the most
+        std::vector<std::size_t> by_place{};  ///< what settles rows where they were read
+        std::vector<std::int64_t> shares{};   ///< of each partition in `read_`, at the most
     };
 
     [[nodiscard]] bool travel(trip& plan);
@@ -64,7 +65,7 @@ private:
     [[nodiscard]] bool note(record const& chosen);
     void take_changed();
     [[nodiscard]] bool full();
-    void hand_out(record const& one);
+    void hand_out(record const& one, row_place place);
 
     worker& of_;
     round_request const& request_;
@@ -74,6 +75,7 @@ private:
     std::vector<due_key> due_{};            ///< of partitions that are ours
     std::vector<partition_number> read_{};  ///< likewise, each once
     bool scheduled_due_{false};
+    bool rows_lie_still_{true};  ///< nobody rewrote the table since they were read
     std::int64_t bytes_{0};
     bool too_heavy_{false};  ///< a payload was left out that is beyond its share of the bytes
 };

@@ -16,12 +16,17 @@ constexpr std::int64_t most_promoted = 1'000;  // in a round
 
 enum class kind : std::uint8_t { remove, stamp, flag };
 
+struct member {
+    settlement const* as{nullptr};
+    std::string_view key{};  ///< of a retrying record
+    row_place place{};       ///< of a ready one
+};
 /// Settlements that one statement carries out.
 struct group {
     kind what{kind::flag};
     bool retrying{false};
-    std::vector<settlement const*> members{};
-    std::vector<std::string_view> keys{};
+    bool by_place{false};
+    std::vector<member> members{};
 };
 
 kind kind_of(fate what) {
@@ -40,26 +45,32 @@ std::int16_t state_after(fate what) {
 
 parameters values_of(group const& of) {
     parameters values;
-    values.add_array(of.members, [](auto const* one) { return one->partition; });
-    values.add_array(of.members, [](auto const* one) { return one->sequence; });
-    bool const flags = of.what == kind::flag;
-    if (of.retrying || flags) {
-        values.add_array(of.keys, [](std::string_view key) { return key; });
-    }
-    if (!flags) return values;
-    auto const counted = [](settlement const* one) {
-        return one->what == fate::retry || one->what == fate::bury;
+    auto const add = [&](auto pick) {
+        values.add_array(of.members, [&](member const& one) { return pick(*one.as); });
     };
-    values.add_array(of.members, [](auto const* one) { return state_after(one->what); });
-    values.add_array(of.members, [&](auto const* one) {
-        return counted(one) ? std::optional{one->attempts} : std::nullopt;
+    add([](settlement const& one) { return one.partition; });
+    add([](settlement const& one) { return one.sequence; });
+    if (of.by_place) {
+        values.add_array(of.members, [](member const& one) { return one.place; });
+        values.add(static_cast<std::int64_t>(of.members.size()));
+    }
+    bool const flags = of.what == kind::flag;
+    if (of.retrying || flags)
+        values.add_array(of.members, [](member const& one) { return one.key; });
+    if (!flags) return values;
+    auto const counted = [](settlement const& one) {
+        return one.what == fate::retry || one.what == fate::bury;
+    };
+    add([](settlement const& one) { return state_after(one.what); });
+    add([&](settlement const& one) {
+        return counted(one) ? std::optional{one.attempts} : std::nullopt;
     });
-    values.add_array(of.members, [](auto const* one) {
-        bool const delayed = one->what == fate::retry || one->what == fate::schedule;
-        return delayed ? std::optional{std::int64_t{one->delay.count()}} : std::nullopt;
+    add([](settlement const& one) {
+        bool const delayed = one.what == fate::retry || one.what == fate::schedule;
+        return delayed ? std::optional{std::int64_t{one.delay.count()}} : std::nullopt;
     });
-    values.add_array(of.members, [&](auto const* one) {
-        return counted(one) ? std::optional{std::string_view{one->error}} : std::nullopt;
+    add([&](settlement const& one) {
+        return counted(one) ? std::optional{std::string_view{one.error}} : std::nullopt;
     });
     return values;
 }
@@ -126,11 +137,12 @@ void round::plan_settlements(trip& plan) const {
     for (auto const& one : request_.settlements) {
         if (one.what == fate::hand_back || !kept(one.partition)) continue;
         auto const& mine = of_.held_.at(one.partition);
-        if (!mine.read.in_hand(one.sequence)) continue;
-        auto const key = mine.read.retrying_key(one.sequence);
+        auto const* const ready = mine.read.find_ready(one.sequence);
+        auto const key = ready ? std::nullopt : mine.read.retrying_key(one.sequence);
+        if (!ready && !key) continue;
         auto const at = 2 * static_cast<std::size_t>(kind_of(one.what)) + (key ? 1 : 0);
-        groups[at].members.push_back(&one);
-        groups[at].keys.push_back(key.value_or(std::string_view{}));
+        groups[at].members.push_back(
+            {&one, key.value_or(std::string_view{}), ready ? ready->place : row_place{}});
         if (mine.noted == one.sequence) cleared.push_back(one.partition);
     }
     auto const& sql = *of_.sql_;
@@ -139,8 +151,18 @@ void round::plan_settlements(trip& plan) const {
         std::pair{&sql.stamp_ready, "stamp ready"},   std::pair{&sql.stamp_retrying, "stamp"},
         std::pair{&sql.flag_ready, "flag ready"},     std::pair{&sql.flag_retrying, "flag"}};
     for (std::size_t i = 0; i < groups.size(); ++i) {
-        if (groups[i].members.empty()) continue;
-        plan.commands.push_back({*statements[i].first, values_of(groups[i]), statements[i].second});
+        auto& one = groups[i];
+        if (one.members.empty()) continue;
+        if (rows_lie_still_ && !one.retrying && one.what != kind::flag) {
+            std::ranges::sort(one.members, {}, &member::place);
+            one.by_place = true;
+            plan.by_place.push_back(plan.commands.size());
+            bool const removes = one.what == kind::remove;
+            plan.commands.push_back({removes ? sql.remove_placed : sql.stamp_placed, values_of(one),
+                                     removes ? "remove placed" : "stamp placed"});
+            continue;
+        }
+        plan.commands.push_back({*statements[i].first, values_of(one), statements[i].second});
     }
     if (!cleared.empty())
         plan.commands.push_back({sql.clear_note, parameters{cleared}, "clear note"});

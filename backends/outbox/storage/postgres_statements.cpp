@@ -182,6 +182,11 @@ select p.partition, p.version, coalesce(p.wanted_until > t.now, false),
     select o.partition, o.version, o.wanted_until from outbox_partition o
      where o.partition = s.partition and o.epoch = s.epoch and o.owner = $3 limit 1) p)";
 
+// A ready row lies where it was read, since nobody updates it; reaching it there spares a descent
+// of the index. Should somebody have rewritten the table, another row may lie there, or none.
+constexpr std::string_view among_placed = R"(
+ where m.ctid = s.place and m.state = 0 and m.partition = s.partition
+   and m.sequence = s.sequence)";
 constexpr std::string_view among_ready = R"(
  where m.state = 0 and m.partition = s.partition and m.sequence = s.sequence)";
 constexpr std::string_view among_retrying = R"(
@@ -194,6 +199,11 @@ std::string stamp_sql(std::string_view columns, std::string_view among) {
     return "update outbox m set state = 4, due = null, published_at = clock_timestamp() "
            "from unnest(" +
            std::string{columns} + std::string{among};
+}
+/// Raises (division by zero) unless all were met.
+std::string all_placed(std::string const& settling) {
+    return "with met as (" + settling +
+           " returning true) select 1 / ((select count(*) from met) = $4)::integer";
 }
 std::string flag_sql(std::string_view columns, std::string_view among) {
     return R"(
@@ -243,10 +253,10 @@ update outbox m set state = 0, due = null, sequence = n.next_sequence
   from numbered n
  where m.state = 2 and m.partition = n.partition and m.due = n.due and m.sequence = n.sequence)";
 
-// In the order of `record`, as sql_columns.hpp reads them. What is mostly zero or empty is null
-// then, which costs the server and the wire less, and reads as the same.
+// The place, then what stands in `record`, as sql_columns.hpp reads it. What is mostly zero or
+// empty is null then, which costs the server and the wire less, and reads as the same.
 constexpr std::string_view record_columns = R"(
-    m.sequence, m.partition, nullif(m.state, 0) as state, m.id,
+    m.ctid as place, m.sequence, m.partition, nullif(m.state, 0) as state, m.id,
     nullif(m.generation, 0) as generation, nullif(m.attempts, 0) as attempts,
     nullif(m.deaths, 0) as deaths,
     case when m.not_before is not null then
@@ -258,8 +268,8 @@ constexpr std::string_view record_columns = R"(
 // again, exactly. A window without an order takes the rows as they come, so nothing is sorted.
 std::string within_bytes(std::string const& records) {
     return R"((
-    select w.sequence, w.partition, w.state, w.id, w.generation, w.attempts, w.deaths, w.remaining,
-           w.topic, w.key, w.headers, case when $6 then w.payload end as payload
+    select w.place, w.sequence, w.partition, w.state, w.id, w.generation, w.attempts, w.deaths,
+           w.remaining, w.topic, w.key, w.headers, case when $6 then w.payload end as payload
       from (select m.*, sum(octet_length(m.payload)) over (rows unbounded preceding)
                         - octet_length(m.payload) as before
               from ()" +
@@ -346,6 +356,7 @@ worker_statements::worker_statements(table_name const& table) {
     auto const name = table.qualified();
     auto const put = [&](std::string& to, std::string_view sql) { to = render(sql, name); };
     constexpr std::string_view two = "$1, $2) as s(partition, sequence)";
+    constexpr std::string_view placed = "$1, $2, $3) as s(partition, sequence, place)";
     constexpr std::string_view three = "$1, $2, $3) as s(partition, sequence, key)";
     constexpr std::string_view seven =
         "$1, $2, $3, $4, $5, $6, $7) as s(partition, sequence, key, new_state, attempts, delay, "
@@ -362,8 +373,10 @@ worker_statements::worker_statements(table_name const& table) {
 
     put(fence, fence_sql);
     put(peek, peek_sql);
+    put(remove_placed, all_placed(remove_sql(placed, among_placed)));
     put(remove_ready, remove_sql(two, among_ready));
     put(remove_retrying, remove_sql(three, among_retrying));
+    put(stamp_placed, all_placed(stamp_sql(placed, among_placed)));
     put(stamp_ready, stamp_sql(two, among_ready));
     put(stamp_retrying, stamp_sql(three, among_retrying));
     put(flag_ready, flag_sql(seven, among_ready));

@@ -29,10 +29,12 @@ struct worker_statements {
     std::string parked;   ///< $1 partitions, $2 dead letters block
     std::string release;  ///< $1 partitions, $2 epochs, $3 me, $4 low, $5–$7 caution
 
-    std::string fence;         ///< $1 partitions, $2 epochs, $3 me, $4 how many
-    std::string peek;          ///< $1 partitions, $2 epochs, $3 me, $4 look for due scheduled ones
-    std::string remove_ready;  ///< $1 partitions, $2 sequences
+    std::string fence;          ///< $1 partitions, $2 epochs, $3 me, $4 how many
+    std::string peek;           ///< $1 partitions, $2 epochs, $3 me, $4 look for due scheduled ones
+    std::string remove_placed;  ///< $1 partitions, $2 sequences, $3 places, $4 how many
+    std::string remove_ready;   ///< $1 partitions, $2 sequences
     std::string remove_retrying;  ///< $1 partitions, $2 sequences, $3 keys
+    std::string stamp_placed;
     std::string stamp_ready;
     std::string stamp_retrying;
     std::string flag_ready;  ///< …, $4 state, $5 attempts, $6 delay, $7 error
