@@ -106,7 +106,8 @@ def latency(goals):
             svg.Bar(which, [(value, svg.SHADES[0])], f"{svg.grouped(value)} ms")
             for which, value in sorted(values)]))
     everything = [value for values in found.values() for _, value in values if value > 0]
-    return svg.chart("From commit to delivery", "milliseconds, on a logarithmic scale; medians of the runs",
+    return svg.chart("From commit to delivery",
+                     "milliseconds, on a logarithmic scale; medians of the runs",
                      groups, svg.Logarithmic(min(everything) / 4, max(everything)))
 
 

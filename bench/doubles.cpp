@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: MIT
 //
 // What the policies cost: the same messages through the outbox on its doubles, and through the same
-// doubles by hand. Only work to be counted, by bench/doubles.py; one round of it is
+// doubles by hand, with the checks and the order that the outbox keeps, or bare. Only work to be
+// counted, by bench/doubles.py and bench/goals; one round of it is
 //
-//     doubles enqueue|deliver outbox|hand ROUNDS
+//     doubles enqueue|deliver outbox|hand|bare ROUNDS
 //
 // 100 messages over 10 keys in one transaction and, for `deliver`, published and settled.
 #include <array>
 #include <cstdlib>
 #include <iostream>
+#include <mutex>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "outbox/broker/memory.hpp"
 #include "outbox/outbox.hpp"
 #include "outbox/storage/memory.hpp"
+#include "outbox/validation.hpp"
 
 namespace {
 
@@ -70,26 +76,26 @@ private:
     std::vector<outbox::message> messages_ = made();
 };
 
-/// The same verbs on the same doubles, without an outbox: no checks, no order within a key, no
-/// failures, no leases that end. The least that could be written.
-class by_hand {
+/// The same verbs on the same doubles, with no outbox: what all loops over them share.
+class loop {
 public:
-    void enqueue() {
-        std::vector<outbox::draft> drafts;
-        drafts.reserve(batch);
+    [[nodiscard]] std::uint64_t delivered() const {
+        return parts_.broker.count();
+    }
+
+protected:
+    [[nodiscard]] outbox::message_id next_id() {
         auto const now = parts_.clock.wall().time_since_epoch();
-        auto const milliseconds = static_cast<std::uint64_t>(now / 1ms);
-        for (std::size_t i = 0; i < batch; ++i) {
-            drafts.push_back({.id = ids_.next(milliseconds),
-                              .topic = topic,
-                              .key = keys[i % keys.size()],
-                              .payload = payload});
-        }
+        return ids_.next(static_cast<std::uint64_t>(now / 1ms));
+    }
+    void store(std::vector<outbox::draft> const& drafts) {
         auto transaction = parts_.storage.begin_transaction();
         parts_.storage.append(transaction, drafts);
         transaction.commit();
     }
-    void deliver() {
+    /// Shows what waits, page after page, until there is nothing more.
+    template <class Publish>
+    void for_each_page(Publish const& publish) {
         auto const held = session_.acquire({.lease = 10s, .most = 64, .reach = 500});
         for (auto const& one : held.tenures) partitions_.push_back(one.partition);
         while (true) {
@@ -99,23 +105,23 @@ public:
                                                   .bytes = 8 << 20});
             settlements_.clear();
             if (reply.read.records.empty()) return;
-            std::vector<outbox::dispatch> dispatches;
-            for (auto const& one : reply.read.records) dispatches.push_back({tokens_++, &one});
-            channel_.send(dispatches);
-            std::vector<outbox::receipt> receipts;
-            channel_.collect(receipts);
-            auto const first = tokens_ - dispatches.size();
-            for (auto const& one : receipts) {
-                auto const& record = *dispatches[one.token - first].message;
-                settlements_.push_back({.partition = record.partition,
-                                        .sequence = record.sequence,
-                                        .what = outbox::fate::remove});
-            }
+            publish(reply.read.records);
         }
     }
-    [[nodiscard]] std::uint64_t delivered() const {
-        return parts_.broker.count();
+    void send() {
+        receipts_.clear();
+        channel_.send(dispatches_);
+        channel_.collect(receipts_);
+        dispatches_.clear();
     }
+    void settle(outbox::record const& published) {
+        settlements_.push_back({.partition = published.partition,
+                                .sequence = published.sequence,
+                                .what = outbox::fate::remove});
+    }
+
+    std::vector<outbox::dispatch> dispatches_{};
+    std::vector<outbox::receipt> receipts_{};
 
 private:
     doubles parts_{};
@@ -125,6 +131,106 @@ private:
     outbox::memory_broker::channel channel_{parts_.broker.connect({.signal = signal_})};
     std::vector<outbox::partition_number> partitions_{};
     std::vector<outbox::settlement> settlements_{};
+};
+
+/// The floor: as a careful person writes it for these types alone. Ids from a generator that all
+/// threads share; each message checked when it is enqueued, and again before it is sent; of a key
+/// one message is in flight, and the next one goes when that was accepted; what was accepted is
+/// removed with the next read. At the first failure it ends: it does not retry, bury, park keys,
+/// bound what is in flight, renew leases, stop in time, or tell anybody anything.
+class by_hand : public loop {
+public:
+    void enqueue() {
+        std::vector<outbox::draft> drafts;
+        drafts.reserve(batch);
+        for (std::size_t i = 0; i < batch; ++i) {
+            auto const key = keys[i % keys.size()];
+            require_good(topic, key, {}, payload);
+            std::lock_guard const lock{mutex_};
+            drafts.push_back({.id = next_id(), .topic = topic, .key = key, .payload = payload});
+        }
+        store(drafts);
+    }
+    void deliver() {
+        for_each_page([&](std::span<outbox::record const> records) {
+            line_up(records);
+            while (!dispatches_.empty()) {
+                auto const first = dispatches_.front().token;
+                in_flight_.clear();
+                for (auto const& one : dispatches_) in_flight_.push_back(one.message);
+                send();
+                for (auto const& one : receipts_) {
+                    if (one.what != outbox::outcome::accepted) throw std::runtime_error{one.reason};
+                    auto const* const record = in_flight_[one.token - first];
+                    settle(*record);
+                    if (auto const* const next = behind_[index(record, records)]) go(next);
+                }
+            }
+        });
+    }
+
+private:
+    static std::size_t index(outbox::record const* of, std::span<outbox::record const> records) {
+        return static_cast<std::size_t>(of - records.data());
+    }
+    void require_good(std::string_view topic_text, std::string_view key, std::string_view headers,
+                      std::string_view payload_text) const {
+        if (auto const wrong = outbox::check_message<outbox::memory_broker>(
+                topic_text, key, headers, payload_text, limits_)) {
+            throw outbox::error{wrong->code, wrong->text()};
+        }
+    }
+    /// The first of each key goes at once; each other one knows whom it follows.
+    void line_up(std::span<outbox::record const> records) {
+        last_.clear();
+        behind_.assign(records.size(), nullptr);
+        for (auto const& one : records) {
+            require_good(one.topic, one.key, one.headers, one.payload);
+            auto const [last, is_first] = last_.try_emplace(one.key, &one);
+            if (is_first) {
+                go(&one);
+            } else {
+                behind_[index(last->second, records)] = &one;
+                last->second = &one;
+            }
+        }
+    }
+    void go(outbox::record const* one) {
+        dispatches_.push_back({tokens_++, one});
+    }
+
+    outbox::options limits_{};
+    std::mutex mutex_{};
+    outbox::attempt_token tokens_{0};
+    std::unordered_map<std::string_view, outbox::record const*> last_{};
+    std::vector<outbox::record const*> behind_{};
+    std::vector<outbox::record const*> in_flight_{};
+};
+
+/// The least that could be written: no checks, no order within a key, no thread beside it.
+class bare : public loop {
+public:
+    void enqueue() {
+        std::vector<outbox::draft> drafts;
+        drafts.reserve(batch);
+        for (std::size_t i = 0; i < batch; ++i) {
+            drafts.push_back({.id = next_id(),
+                              .topic = topic,
+                              .key = keys[i % keys.size()],
+                              .payload = payload});
+        }
+        store(drafts);
+    }
+    void deliver() {
+        for_each_page([&](std::span<outbox::record const> records) {
+            for (auto const& one : records) dispatches_.push_back({tokens_++, &one});
+            auto const first = tokens_ - records.size();
+            send();
+            for (auto const& one : receipts_) settle(records[one.token - first]);
+        });
+    }
+
+private:
     outbox::attempt_token tokens_{0};
 };
 
@@ -142,11 +248,12 @@ int run(bool deliver, std::size_t rounds) {
 
 int main(int count, char** arguments) {
     if (count != 4) {
-        std::cerr << "usage: doubles enqueue|deliver outbox|hand ROUNDS\n";
+        std::cerr << "usage: doubles enqueue|deliver outbox|hand|bare ROUNDS\n";
         return 2;
     }
     bool const deliver = arguments[1] == std::string_view{"deliver"};
     auto const rounds = std::strtoul(arguments[3], nullptr, 10);
-    return arguments[2] == std::string_view{"outbox"} ? run<by_outbox>(deliver, rounds)
-                                                      : run<by_hand>(deliver, rounds);
+    std::string_view const way{arguments[2]};
+    if (way == "outbox") return run<by_outbox>(deliver, rounds);
+    return way == "hand" ? run<by_hand>(deliver, rounds) : run<bare>(deliver, rounds);
 }

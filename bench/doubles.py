@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Counts instructions and allocations a message, through the outbox and by hand."""
+"""Counts instructions and allocations a message, through the outbox, by hand, and bare."""
 import sys
 
 import counting
@@ -10,11 +10,15 @@ def main():
     program = sys.argv[1]
     for title, count in (("instructions", counting.instructions),
                          ("allocations", counting.allocations)):
-        hand, ours = (counting.enqueue_and_deliver(count, program, way)
-                      for way in ("hand", "outbox"))
-        print(f"{title + ' a message':24}{'by hand':>10}{'outbox':>10}{'ratio':>10}")
-        for i, what in enumerate(("enqueue", "deliver")):
-            print(f"{what:24}{hand[i]:10.2f}{ours[i]:10.2f}{ours[i] / hand[i]:10.2f}")
+        ways = ("bare", "hand", "outbox")
+        counted = {way: counting.enqueue_and_deliver(count, program, way) for way in ways}
+        print(f"{title + ' a message':24}" + "".join(f"{way:>10}" for way in ways)
+              + f"{'to hand':>10}{'to bare':>10}")
+        for i, what in enumerate(("enqueue", "deliver", "both")):
+            bare, hand, ours = (sum(counted[way]) if what == "both" else counted[way][i]
+                                for way in ways)
+            print(f"{what:24}{bare:10.2f}{hand:10.2f}{ours:10.2f}"
+                  f"{ours / hand:10.2f}{ours / bare:10.2f}")
 
 
 if __name__ == "__main__":

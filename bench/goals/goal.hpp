@@ -49,5 +49,6 @@ struct load {
 };
 
 [[nodiscard]] family relay_family(std::shared_ptr<servers> const& on, load const& wanted);
+[[nodiscard]] family doubles_family();
 
 }  // namespace bench::goals
