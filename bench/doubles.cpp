@@ -84,9 +84,11 @@ public:
     }
 
 protected:
-    [[nodiscard]] outbox::message_id next_id() {
+    [[nodiscard]] std::vector<outbox::message_id> next_ids() {
+        std::vector<outbox::message_id> ids(batch);
         auto const now = parts_.clock.wall().time_since_epoch();
-        return ids_.next(static_cast<std::uint64_t>(now / 1ms));
+        for (auto& id : ids) id = ids_.next(static_cast<std::uint64_t>(now / 1ms));
+        return ids;
     }
     void store(std::vector<outbox::draft> const& drafts) {
         auto transaction = parts_.storage.begin_transaction();
@@ -143,11 +145,11 @@ public:
     void enqueue() {
         std::vector<outbox::draft> drafts;
         drafts.reserve(batch);
+        auto const ids = shared_ids();
         for (std::size_t i = 0; i < batch; ++i) {
             auto const key = keys[i % keys.size()];
             require_good(topic, key, {}, payload);
-            std::lock_guard const lock{mutex_};
-            drafts.push_back({.id = next_id(), .topic = topic, .key = key, .payload = payload});
+            drafts.push_back({.id = ids[i], .topic = topic, .key = key, .payload = payload});
         }
         store(drafts);
     }
@@ -170,6 +172,10 @@ public:
     }
 
 private:
+    std::vector<outbox::message_id> shared_ids() {
+        std::lock_guard const lock{mutex_};
+        return next_ids();
+    }
     static std::size_t index(outbox::record const* of, std::span<outbox::record const> records) {
         return static_cast<std::size_t>(of - records.data());
     }
@@ -213,11 +219,10 @@ public:
     void enqueue() {
         std::vector<outbox::draft> drafts;
         drafts.reserve(batch);
+        auto const ids = next_ids();
         for (std::size_t i = 0; i < batch; ++i) {
-            drafts.push_back({.id = next_id(),
-                              .topic = topic,
-                              .key = keys[i % keys.size()],
-                              .payload = payload});
+            drafts.push_back(
+                {.id = ids[i], .topic = topic, .key = keys[i % keys.size()], .payload = payload});
         }
         store(drafts);
     }

@@ -172,20 +172,21 @@ public:
 private:
     message_id append_one(transaction on, std::string_view topic, payload_view payload,
                           message_options const& more) {
-        drafting<Broker> drafts{parts_->settings};
-        drafts.add(topic, payload, more, [&] { return parts_->next_id(); });
+        drafting<Broker> drafts{parts_->settings, 1};
+        drafts.add(topic, payload, more, more.id ? *more.id : parts_->next_id());
         parts_->storage.append(on, drafts.all());
         return drafts.all().front().id;
     }
     std::vector<message_id> append_all(transaction on, std::span<message const> messages) {
-        drafting<Broker> drafts{parts_->settings};
-        for (auto const& one : messages) {
-            drafts.add(one.topic, one.payload, one.options, [&] { return parts_->next_id(); });
+        std::vector<message_id> ids(messages.size());
+        parts_->next_ids(ids);
+        drafting<Broker> drafts{parts_->settings, messages.size()};
+        for (std::size_t i = 0; i < messages.size(); ++i) {
+            auto const& one = messages[i];
+            drafts.add(one.topic, one.payload, one.options, ids[i]);
+            ids[i] = drafts.all().back().id;
         }
         parts_->storage.append(on, drafts.all());
-        std::vector<message_id> ids;
-        ids.reserve(messages.size());
-        for (auto const& one : drafts.all()) ids.push_back(one.id);
         return ids;
     }
     static std::uint64_t drawn_seed() {

@@ -4,6 +4,7 @@
 // broker demand, named, headers encoded. Refused input changes nothing.
 #pragma once
 
+#include <cstddef>
 #include <deque>
 #include <span>
 #include <string>
@@ -20,19 +21,20 @@ namespace outbox {
 template <class Broker>
 class drafting {
 public:
-    explicit drafting(options const& limits) : limits_{limits} {}
+    drafting(options const& limits, std::size_t count) : limits_{limits} {
+        drafts_.reserve(count);
+    }
 
-    /// Throws the `invalid_…` that fits. `next_id` is called when the caller brings no id.
-    template <class NextId>
+    /// Throws the `invalid_…` that fits. `drawn` is its id when the caller brings none.
     void add(std::string_view topic, payload_view payload, message_options const& more,
-             NextId&& next_id) {
+             message_id const& drawn) {
         if (more.unordered && !more.key.empty()) {
             throw error{errc::invalid_key, "an unordered message has no key; say one or the other"};
         }
         if (more.id && more.id->is_nil()) {
             throw error{errc::invalid_id, "the nil UUID names no message"};
         }
-        draft one{.id = more.id ? *more.id : next_id(),
+        draft one{.id = more.id ? *more.id : drawn,
                   .caller_chose_id = more.id.has_value(),
                   .topic = topic,
                   .key = more.key,

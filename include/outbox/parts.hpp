@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -100,10 +101,15 @@ public:
     Observer observer;
 
     [[nodiscard]] message_id next_id() {
+        message_id id;
+        next_ids({&id, 1});
+        return id;
+    }
+    void next_ids(std::span<message_id> ids) {
         auto const milliseconds =
             std::chrono::duration_cast<std::chrono::milliseconds>(clock.wall().time_since_epoch());
         std::lock_guard const lock{mutex_};
-        return ids_.next(static_cast<std::uint64_t>(milliseconds.count()));
+        for (auto& id : ids) id = ids_.next(static_cast<std::uint64_t>(milliseconds.count()));
     }
     [[nodiscard]] std::uint64_t random() {
         std::lock_guard const lock{mutex_};

@@ -29,11 +29,12 @@ namespace detail {
     std::size_t i = 0;
     while (i < text.size()) {
         auto const byte = static_cast<unsigned char>(text[i]);
-        if (byte < 0x80) {
-            if (byte < 0x20 || byte == 0x7f) return i;
+        // Nearly all there is: one comparison for what is plain.
+        if (byte - 0x20U < 0x7fU - 0x20U) {
             ++i;
             continue;
         }
+        if (byte < 0x80) return i;
         std::size_t const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
         if (byte < 0xc2 || byte > 0xf4 || text.size() - i < length) return i;
         auto const second = static_cast<unsigned char>(text[i + 1]);
