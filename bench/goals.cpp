@@ -97,7 +97,8 @@ void print(json const& rows) {
 
 std::vector<bench::goals::family> families(bench::goals::load const& wanted) {
     auto const on = std::make_shared<bench::goals::servers>();
-    return {bench::goals::relay_family(on, wanted), bench::goals::doubles_family()};
+    return {bench::goals::relay_family(on, wanted), bench::goals::doubles_family(),
+            bench::goals::flat_family(on, wanted)};
 }
 
 bool holds_one_of(std::string const& name, std::vector<std::string> const& words) {
@@ -121,6 +122,9 @@ int run(int count, char** arguments) {
         ->capture_default_str();
     program.add_option("-k,--keys", wanted.keys)
         ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    program.add_option("--pin-seconds", wanted.pin_seconds, "how long the horizon is pinned")
+        ->check(CLI::Range(6, 3'600))
         ->capture_default_str();
     program.add_option("-f,--family", names, "goals of these families");
     program.add_option("-o,--only", only, "measurements whose name holds one of these words");

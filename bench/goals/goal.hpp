@@ -46,9 +46,11 @@ struct load {
     int messages{100'000};
     int keys{5'000};
     int payload_bytes{256};
+    int pin_seconds{180};  ///< how long the vacuum horizon stays where it is
 };
 
 [[nodiscard]] family relay_family(std::shared_ptr<servers> const& on, load const& wanted);
 [[nodiscard]] family doubles_family();
+[[nodiscard]] family flat_family(std::shared_ptr<servers> const& on, load const& wanted);
 
 }  // namespace bench::goals

@@ -21,6 +21,9 @@ struct processor_time {
     double database{0};
     double broker{0};
 
+    friend processor_time operator+(processor_time const& a, processor_time const& b) {
+        return {a.own + b.own, a.database + b.database, a.broker + b.broker};
+    }
     friend processor_time operator-(processor_time const& a, processor_time const& b) {
         return {a.own - b.own, a.database - b.database, a.broker - b.broker};
     }

@@ -35,15 +35,20 @@ inline constexpr char const* topic = "bench.one";
 /// An empty outbox in a schema of its own, an empty stream, and a connection.
 class site {
 public:
-    explicit site(servers& of, load const& wanted)
+    using stream_change = void (*)(jsStreamConfig&);
+
+    explicit site(
+        servers& of, load const& wanted, stream_change change = [](jsStreamConfig&) {})
         : on{of},
           wants{wanted},
           table{std::string_view{of.postgres.fresh_schema() + ".outbox"}},
           sql{of.postgres.connect()},
           payload(static_cast<std::size_t>(wanted.payload_bytes), 'x') {
         outbox::postgres_storage::migrate(sql.handle(), table);
-        of.admin.add_stream("BENCH", {"bench.>"},
-                            [](jsStreamConfig& config) { config.Storage = js_FileStorage; });
+        of.admin.add_stream("BENCH", {"bench.>"}, [&](jsStreamConfig& config) {
+            config.Storage = js_FileStorage;
+            change(config);
+        });
     }
     site(site const&) = delete;
     site& operator=(site const&) = delete;
@@ -52,14 +57,19 @@ public:
         sql("drop schema " + std::string{table.schema()} + " cascade");
     }
 
-    template <class Delete = outbox::hard_delete>
-    [[nodiscard]] auto box(outbox::options settings = {.batch_size = 1'000}) const {
+    template <class Delete = outbox::hard_delete, class Observer = outbox::silent>
+    [[nodiscard]] auto box(outbox::options settings = {.batch_size = 1'000},
+                           Observer watch = {}) const {
         outbox::jetstream_options options;
         options.connection.url = on.nats.url();
         options.streams = {"BENCH"};
         return outbox::basic_outbox{
             outbox::postgres_storage{on.postgres.connection_string(), table},
-            outbox::jetstream_broker{options}, settings, outbox::system_clock{}, Delete{}};
+            outbox::jetstream_broker{options},
+            settings,
+            outbox::system_clock{},
+            Delete{},
+            watch};
     }
     [[nodiscard]] std::vector<std::string> keys(int count) const {
         std::vector<std::string> all;
