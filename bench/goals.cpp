@@ -98,7 +98,7 @@ void print(json const& rows) {
 std::vector<bench::goals::family> families(bench::goals::load const& wanted) {
     auto const on = std::make_shared<bench::goals::servers>();
     return {bench::goals::relay_family(on, wanted), bench::goals::doubles_family(),
-            bench::goals::flat_family(on, wanted)};
+            bench::goals::flat_family(on, wanted), bench::goals::memory_family(on, wanted)};
 }
 
 bool holds_one_of(std::string const& name, std::vector<std::string> const& words) {
@@ -162,6 +162,8 @@ int run(int count, char** arguments) {
 
 int main(int count, char** arguments) {
     try {
+        if (count == 5 && std::string_view{arguments[1]} == bench::goals::worker_word)
+            return bench::goals::work(arguments[2], arguments[3], arguments[4]);
         return run(count, arguments);
     } catch (std::exception const& failure) {
         std::fprintf(stderr, "goals: %s\n", failure.what());

@@ -111,15 +111,6 @@ inline void keep_little(jsStreamConfig& config) {
     config.Duplicates = std::chrono::nanoseconds{std::chrono::seconds{15}}.count();
 }
 
-/// Millions of rows in one statement of the server's own.
-inline void fill_at_once(site& at, std::int64_t rows) {
-    at.sql("insert into " + std::string{at.table.qualified()} + " (topic, key, payload) select '" +
-           topic + "', 'key-' || i % " + std::to_string(at.wants.keys) +
-           ", convert_to(repeat('x', " + std::to_string(at.wants.payload_bytes) +
-           "), 'UTF8') from generate_series(1, " + std::to_string(rows) + ") i");
-    at.settle_down();
-}
-
 [[nodiscard]] family flat_backlog(std::shared_ptr<servers> const& on, load const& wanted);
 [[nodiscard]] family flat_workers(std::shared_ptr<servers> const& on, load const& wanted);
 [[nodiscard]] family flat_horizon(std::shared_ptr<servers> const& on, load const& wanted);

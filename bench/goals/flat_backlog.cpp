@@ -17,7 +17,7 @@ figures drained(servers& on, std::string const& name, load const& wanted, int ti
     auto const until = small ? unit * 8 / 10 : 5 * unit;
     span all;
     for (int turn = 0; turn < (small ? 6 : 1); ++turn) {
-        fill_at_once(at, static_cast<std::int64_t>(rows));
+        at.fill_at_once(static_cast<std::int64_t>(rows));
         tally const watched;
         auto box = at.box<outbox::hard_delete>({.batch_size = 1'000}, watched);
         auto const worker = box.start_worker();

@@ -62,7 +62,7 @@ private:
 figures pinned(servers& on, std::string const& name, load const& wanted, pin by, int workers) {
     using seconds = std::chrono::duration<double>;
     site at{on, wanted, keep_little};
-    fill_at_once(at, 5 * std::int64_t{wanted.messages});
+    at.fill_at_once(5 * std::int64_t{wanted.messages});
     tally const watched;
     auto box = at.box<outbox::hard_delete>({.batch_size = 1'000}, watched);
     std::vector<decltype(box.start_worker())> all;

@@ -10,7 +10,7 @@ namespace {
 figures shared_by(servers& on, std::string const& name, load const& wanted, std::size_t workers) {
     site at{on, wanted, keep_little};
     auto const rows = static_cast<std::size_t>(wanted.messages) * 5;
-    fill_at_once(at, static_cast<std::int64_t>(rows));
+    at.fill_at_once(static_cast<std::int64_t>(rows));
     tally const watched;
     auto box = at.box<outbox::hard_delete>({.batch_size = 1'000}, watched);
     std::vector<decltype(box.start_worker())> all;

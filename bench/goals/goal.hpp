@@ -51,6 +51,11 @@ struct load {
 
 [[nodiscard]] family relay_family(std::shared_ptr<servers> const& on, load const& wanted);
 [[nodiscard]] family doubles_family();
+[[nodiscard]] family memory_family(std::shared_ptr<servers> const& on, load const& wanted);
 [[nodiscard]] family flat_family(std::shared_ptr<servers> const& on, load const& wanted);
+
+/// Where the program's first argument is this, it is a worker until SIGTERM.
+inline constexpr char const* worker_word = "worker";
+int work(std::string const& database, std::string const& table, std::string const& nats);
 
 }  // namespace bench::goals

@@ -96,6 +96,14 @@ public:
             work.commit();
         }
     }
+    /// Millions of rows in one statement of the server's own.
+    void fill_at_once(std::int64_t rows) {
+        sql("insert into " + std::string{table.qualified()} + " (topic, key, payload) select '" +
+            topic + "', 'key-' || i % " + std::to_string(wants.keys) + ", convert_to(repeat('x', " +
+            std::to_string(wants.payload_bytes) + "), 'UTF8') from generate_series(1, " +
+            std::to_string(rows) + ") i");
+        settle_down();
+    }
     void settle_down() {
         sql("vacuum analyze " + std::string{table.qualified()});
         sql("checkpoint");
