@@ -98,8 +98,9 @@ void print(json const& rows) {
 std::vector<bench::goals::family> families(bench::goals::load const& wanted) {
     auto const on = std::make_shared<bench::goals::servers>();
     return {bench::goals::relay_family(on, wanted), bench::goals::doubles_family(),
-            bench::goals::flat_family(on, wanted), bench::goals::memory_family(on, wanted),
-            bench::goals::cost_family(on, wanted)};
+            bench::goals::flat_family(on, wanted),  bench::goals::memory_family(on, wanted),
+            bench::goals::cost_family(on, wanted),  bench::goals::sqlite_family(on, wanted),
+            bench::goals::peers_family(on, wanted)};
 }
 
 bool holds_one_of(std::string const& name, std::vector<std::string> const& words) {

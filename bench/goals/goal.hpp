@@ -51,6 +51,8 @@ struct load {
 
 [[nodiscard]] family relay_family(std::shared_ptr<servers> const& on, load const& wanted);
 [[nodiscard]] family doubles_family();
+[[nodiscard]] family sqlite_family(std::shared_ptr<servers> const& on, load const& wanted);
+[[nodiscard]] family peers_family(std::shared_ptr<servers> const& on, load const& wanted);
 [[nodiscard]] family cost_family(std::shared_ptr<servers> const& on, load const& wanted);
 [[nodiscard]] family memory_family(std::shared_ptr<servers> const& on, load const& wanted);
 [[nodiscard]] family flat_family(std::shared_ptr<servers> const& on, load const& wanted);

@@ -3,6 +3,7 @@
 // PostgreSQL and JetStream together, beside the loops that a careful person would write by hand.
 #include "floor/jetstream.hpp"
 #include "floor/postgres.hpp"
+#include "goals/drained.hpp"
 #include "goals/goal.hpp"
 #include "goals/site.hpp"
 
@@ -11,23 +12,6 @@ namespace bench::goals {
 namespace {
 
 constexpr int at_once = 100;
-
-template <class Delete>
-figures drained(servers& on, std::string const& name, load const& wanted, int keys, int idle) {
-    site at{on, wanted};
-    auto box = at.box<Delete>();
-    at.fill(box, at.keys(keys));
-    at.settle_down();
-    std::vector<decltype(box.start_worker())> others;
-    auto worker = box.make_worker();
-    worker.step();
-    for (int i = 0; i < idle; ++i) others.push_back(box.start_worker());
-    bool empty = false;
-    auto read =
-        timed(on, name, wanted.messages, [&] { empty = worker.drain(std::chrono::hours{1}); });
-    if (!empty) throw std::runtime_error{"the worker left messages behind"};
-    return read;
-}
 
 figures drained_by_hand(servers& on, std::string const& name, load const& wanted, bool stamp) {
     site at{on, wanted};
