@@ -78,6 +78,19 @@ concept storage_session = requires(S& s, acquire_request const& acquire, round_r
 // release   gives up the lease of each partition that is still ours, at once and durably, stores the
 //           caution and clears the note of a record alone in flight.
 
+/// A session whose worker can be told what was committed in other processes while it waits.
+template <class S>
+concept watchful_session = storage_session<S> && requires(S& s) {
+    { s.watch() } -> std::same_as<outlook>;      // a watchful session needs `outlook watch()`
+    s.unwatch();                                 // a watchful session needs `unwatch()`
+    { s.heard() } -> std::same_as<std::size_t>;  // a watchful session needs `std::size_t heard()`
+};
+// watch     asks to be told. After `announced` a look finds what was committed before, and makes
+//           `descriptor` readable what is committed later. Writes nothing.
+// unwatch   nobody tells any more. While a worker works, telling it would cost producers for nothing.
+// heard     how many announcements came since the last call; never waits. `descriptor` is not
+//           readable then until there is another one.
+
 /// Where messages wait. Shared by all threads of a process; all verbs thread-safe.
 template <class S>
 concept storage =

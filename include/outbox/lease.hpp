@@ -56,6 +56,13 @@ struct tenure {
     std::vector<parked_key> parked{};  ///< all of them, in no order
 };
 
+/// What a worker that is about to wait may expect of those who commit elsewhere.
+enum class outlook : std::uint8_t {
+    silent,     ///< nobody tells this worker: it polls
+    soon,       ///< nor now, but somebody is about to commit: look again soon
+    announced,  ///< whatever is committed from now on is announced
+};
+
 struct acquire_request {
     duration lease{0};
     std::int32_t most{1};   ///< partitions at the most, beside the fair share

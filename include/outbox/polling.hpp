@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
 // When a worker looks for work: at once after a commit in its process; soon, and ever more slowly,
-// after a hint that somebody may commit; and every poll interval in any case. Pure: time comes in
-// as an argument.
+// after a hint that somebody may commit; and every poll interval in any case. Being told by other
+// processes is for quiet times. Pure: time comes in as an argument.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 
 #include "outbox/clock.hpp"
 
@@ -48,6 +50,24 @@ private:
     duration interval_;
     duration step_{0};
     monotonic_time next_{};
+};
+
+/// How many announcements a worker listens to: a few at once, and in the long run so many a second
+/// as cost producers nothing that they would notice. Beyond that it looks by itself.
+class announcements {
+public:
+    static constexpr std::int64_t at_once = 16;
+    static constexpr duration each = std::chrono::milliseconds{2};
+
+    void hear(std::size_t count, monotonic_time now) {
+        forgotten_at_ = std::max(forgotten_at_, now) + static_cast<std::int64_t>(count) * each;
+    }
+    [[nodiscard]] bool too_many(monotonic_time now) const {
+        return forgotten_at_ > now + at_once * each;
+    }
+
+private:
+    monotonic_time forgotten_at_{};
 };
 
 }  // namespace outbox

@@ -74,6 +74,7 @@ public:
                 publish();
             }
             collect();
+            end_watch_when_of_no_use();
             give_back();
             purge();
             report(began);
@@ -101,6 +102,7 @@ public:
         try {
             release(true);
             tell_held();
+            end_watch();
         } catch (...) {  // NOLINT: what could not be released is still held, and listed
         }
     }
@@ -116,17 +118,25 @@ public:
     [[nodiscard]] bool has_empty_hands() const {
         return hand_.empty();
     }
+    /// To be called before a wait, after a round that did nothing: asks the storage to tell of what
+    /// is committed elsewhere. True: look once more first.
+    [[nodiscard]] bool watch() noexcept {
+        bool again = false;
+        guard([&] { again = begin_watch(now()); });
+        return again;
+    }
     /// When the next round is due, should nothing notify the line's signal before. Only after a
     /// round without progress.
     [[nodiscard]] monotonic_time wake_at();
     [[nodiscard]] int descriptor() const {
-        return session_ ? session_->descriptor() : -1;
+        return session_ && (watching_ || !watchful) ? session_->descriptor() : -1;
     }
 
 private:
     using session_type = typename Parts::storage_type::session;
     using channel_type = typename Parts::broker_type::channel;
     using slot = hand::slot;
+    static constexpr bool watchful = watchful_session<session_type>;
 
     /// In hand at the most after the first death over a partition.
     static constexpr std::int32_t careful_window = 8;
@@ -197,6 +207,10 @@ private:
     void start_over(char const* reason) noexcept;
 
     void listen(monotonic_time at);
+    [[nodiscard]] bool begin_watch(monotonic_time at);
+    bool hear(monotonic_time at);
+    void end_watch();
+    void end_watch_when_of_no_use();
     void look() {
         read_due_ = true;
         seek_due_ = true;
@@ -321,6 +335,7 @@ private:
     message_id worker_;
     message_id_generator random_;
     polling polling_;
+    announcements announcements_{};
     breaker storage_breaker_;
     breaker contention_;
     breaker broker_breaker_;
@@ -349,6 +364,8 @@ private:
     monotonic_time next_purge_{};
     bool read_due_{true};
     bool seek_due_{true};
+    bool watching_{false};
+    bool worked_{true};  ///< since it last asked to be told
     bool stopping_{false};
     bool suspects_due_{false};
     round_summary done_{};
@@ -359,3 +376,4 @@ private:
 #include "outbox/relay.ipp"
 #include "outbox/relay_chain.ipp"
 #include "outbox/relay_storage.ipp"
+#include "outbox/relay_watch.ipp"

@@ -43,6 +43,7 @@ bool relay<Parts>::connect_session(monotonic_time at) {
     if (stopping_ && tenures_.empty()) return false;
     try {
         session_.emplace(storage().connect(worker_, lease() / 2));
+        watching_ = false;
         return true;
     } catch (error const& failure) {
         storage_failed(failure.code(), failure.what());

@@ -134,7 +134,8 @@ private:
             notify(of->observer, [&] { return event::worker_started{id}; });
             while (!stopping) {
                 auto const did = relay_part.round();
-                if (!did.progress() && !stopping) wait(relay_part.wake_at());
+                if (did.progress() || stopping || relay_part.watch()) continue;
+                wait(relay_part.wake_at());
             }
             finish(release_by, true);
             ended = true;

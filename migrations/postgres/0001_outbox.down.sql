@@ -15,6 +15,7 @@ $$;
 
 drop function outbox_enqueue(text, text, text, text);
 drop function outbox_enqueue(text, jsonb, text, text);
+drop function outbox_wake();
 drop table outbox_partition;
 drop table outbox;
 drop table outbox_version;

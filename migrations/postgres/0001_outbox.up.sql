@@ -87,11 +87,23 @@ create table outbox_partition (
 );
 insert into outbox_partition (partition) select generate_series(0, 63);
 
+-- To be called in the transaction that adds messages by plain SQL: its commit wakes a worker that
+-- waits. Who waits holds the lock alone; see docs/decisions/0011-wake-up-across-processes.md. Not
+-- for transactions that are to be prepared (PREPARE TRANSACTION).
+create function outbox_wake() returns void language sql volatile
+begin atomic
+    select case when pg_try_advisory_xact_lock_shared('outbox'::regclass::oid::integer, 1870034018)
+                then null
+                when pg_notification_queue_usage() > 0.5 then null
+                else pg_notify('message_outbox_' || 'outbox'::regclass::oid::text, '') end;
+end;
+
 -- For programs that write SQL: the payload is the text as it stands, in UTF-8. (A text literal put
 -- into the column itself is read as an escape format: it refuses "\n" and drops backslashes.)
 create function outbox_enqueue(topic text, payload text, key text default '', headers text default '')
     returns uuid language sql volatile
 begin atomic
+    select outbox_wake();
     insert into outbox (topic, payload, key, headers)
     values (outbox_enqueue.topic, convert_to(outbox_enqueue.payload, 'UTF8'),
             outbox_enqueue.key, coalesce(outbox_enqueue.headers, ''))
@@ -101,6 +113,7 @@ end;
 create function outbox_enqueue(topic text, payload jsonb, key text default '', headers text default '')
     returns uuid language sql volatile
 begin atomic
+    select outbox_wake();
     insert into outbox (topic, payload, key, headers)
     values (outbox_enqueue.topic, convert_to(outbox_enqueue.payload::text, 'UTF8'),
             outbox_enqueue.key, coalesce(outbox_enqueue.headers, ''))

@@ -265,6 +265,23 @@ TEST_CASE("a hint is followed by polls that grow rarer, until the usual interval
     CHECK(waits == std::vector<std::int64_t>{1, 2, 4, 8, 16, 32, 64, 500, 500});
 }
 
+TEST_CASE("announcements are too many when they come faster than they are forgotten") {
+    outbox::announcements heard;
+    outbox::monotonic_time now{};
+    now += 1h;
+    heard.hear(outbox::announcements::at_once, now);
+    CHECK_FALSE(heard.too_many(now));
+    heard.hear(1, now);
+    CHECK(heard.too_many(now));
+    now += outbox::announcements::each;
+    CHECK_FALSE(heard.too_many(now));
+    for (int i = 0; i < 1'000; ++i) {
+        now += outbox::announcements::each;
+        heard.hear(1, now);
+        CHECK_FALSE(heard.too_many(now));
+    }
+}
+
 TEST_CASE("what was committed by other means is found within milliseconds of its hint") {
     market all;
     auto settings = quick();

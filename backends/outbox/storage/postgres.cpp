@@ -15,10 +15,11 @@
 
 namespace outbox {
 
-postgres_storage::postgres_storage(std::string connection_string, table_name table)
+postgres_storage::postgres_storage(std::string connection_string, table_name table,
+                                   postgres_options const& options)
     : connection_string_{std::move(connection_string)},
       name_{table.qualified()},
-      parts_{std::make_shared<parts const>(std::move(table))} {
+      parts_{std::make_shared<parts const>(std::move(table), options)} {
     postgres::connection::check_connection_string(connection_string_);
 }
 
@@ -59,8 +60,8 @@ void postgres_storage::append(transaction on, std::span<draft const> drafts) {
 }
 
 postgres_storage::session postgres_storage::connect(message_id const& worker, duration limit) {
-    auto opened =
-        std::make_unique<postgres::worker>(connection_string_, limit, worker, parts_->worker);
+    auto opened = std::make_unique<postgres::worker>(connection_string_, limit, worker,
+                                                     parts_->worker, parts_->announced);
     try {
         postgres::check_schema(parts_->table, [&](std::string const& sql) {
             return opened->link().run(postgres::command{sql});
@@ -86,6 +87,22 @@ round_reply postgres_storage::session::exchange(round_request const& request) {
 
 void postgres_storage::session::release(std::span<ending const> endings) {
     worker_->release(endings);
+}
+
+int postgres_storage::session::descriptor() const {
+    return worker_->link().descriptor();
+}
+
+outlook postgres_storage::session::watch() {
+    return worker_->watch();
+}
+
+void postgres_storage::session::unwatch() {
+    worker_->unwatch();
+}
+
+std::size_t postgres_storage::session::heard() {
+    return worker_->heard();
 }
 
 }  // namespace outbox

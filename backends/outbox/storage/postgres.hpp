@@ -32,6 +32,13 @@ namespace postgres {
 class worker;
 }  // namespace postgres
 
+struct postgres_options {
+    /// A commit wakes an idle worker of another process, too: its transaction sends a NOTIFY while
+    /// there is one. PostgreSQL cannot prepare such a transaction (PREPARE TRANSACTION): set this
+    /// to false where messages are added to those, and workers find them by polling alone.
+    bool announce{true};
+};
+
 class postgres_storage {
 public:
     /// A view of the caller's connection, for the length of a call.
@@ -59,9 +66,10 @@ public:
         [[nodiscard]] acquired acquire(acquire_request const& request);
         [[nodiscard]] round_reply exchange(round_request const& request);
         void release(std::span<ending const> endings);
-        [[nodiscard]] int descriptor() const {
-            return -1;
-        }
+        [[nodiscard]] int descriptor() const;
+        [[nodiscard]] outlook watch();
+        void unwatch();
+        [[nodiscard]] std::size_t heard();
 
     private:
         friend class postgres_storage;
@@ -71,7 +79,8 @@ public:
     };
 
     /// Opens nothing. `connection_string` as libpq takes it; malformed ones throw `invalid_option`.
-    explicit postgres_storage(std::string connection_string, table_name table = {});
+    explicit postgres_storage(std::string connection_string, table_name table = {},
+                              postgres_options const& options = {});
 
     void begin(transaction on);
     /// Throws `aborted_transaction` when the server rolled back, `commit_unknown` when the answer
@@ -118,5 +127,6 @@ private:
 };
 
 static_assert(storage<postgres_storage>);
+static_assert(watchful_session<postgres_storage::session>);
 
 }  // namespace outbox

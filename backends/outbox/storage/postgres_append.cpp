@@ -8,6 +8,7 @@
 
 #include "outbox/storage/postgres_blocking.hpp"
 #include "outbox/storage/postgres_statements.hpp"
+#include "outbox/storage/postgres_watching.hpp"
 
 namespace outbox::postgres {
 
@@ -25,8 +26,8 @@ insert into outbox (id, caller_chose_id, topic, key, headers, payload, not_befor
 select d.id, d.chosen, d.topic, d.key, d.headers, d.payload, d.not_before,
        case when d.not_before > clock_timestamp() then 2 else 0 end, d.not_before
   from unnest($1, $2, $3, $4, $5, $6, $7) with ordinality
-       as d(id, chosen, topic, key, headers, payload, not_before, place)
- order by d.place)";
+       as d(id, chosen, topic, key, headers, payload, not_before, place))";
+constexpr std::string_view in_order = "\n order by d.place";
 
 constexpr std::string_view compare_sql = R"(
 select m.id is not null,
@@ -140,9 +141,11 @@ void insert_in_groups(PGconn* on, append_statements const& sql, std::span<draft 
 
 }  // namespace
 
-append_statements::append_statements(table_name const& table) {
+append_statements::append_statements(table_name const& table, bool announce) {
     auto const name = table.qualified();
-    insert = render(insert_sql, name);
+    std::string sql{insert_sql};
+    if (announce) sql.append("\n where ").append(announcing);
+    insert = render(sql.append(in_order), name);
     insert_chosen = insert + "\n    on conflict (id) where caller_chose_id do nothing";
     compare = render(compare_sql, name);
     lock_keys = render(lock_keys_sql, name);

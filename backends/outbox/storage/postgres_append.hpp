@@ -15,7 +15,7 @@
 namespace outbox::postgres {
 
 struct append_statements {
-    explicit append_statements(table_name const& table);
+    append_statements(table_name const& table, bool announce);
 
     std::string insert;         ///< $1 … $8: the columns of a draft, as arrays
     std::string insert_chosen;  ///< the same, leaving out ids that are stored already

@@ -202,6 +202,17 @@ void connection::roll_back() {
     static_cast<void>(run(command{"rollback"}));
 }
 
+std::size_t connection::notifications() {
+    if (lost()) throw failure{.message = "the connection was lost before"};
+    if (PQconsumeInput(handle_) == 0) lose(failure_of(handle_));
+    std::size_t count = 0;
+    while (auto* const one = PQnotifies(handle_)) {
+        PQfreemem(one);
+        ++count;
+    }
+    return count;
+}
+
 void connection::lose(failure why) {
     PQfinish(handle_);
     handle_ = nullptr;

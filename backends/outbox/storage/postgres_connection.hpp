@@ -52,6 +52,17 @@ public:
         return handle_ == nullptr;
     }
 
+    /// Readable when the server has something to say between two verbs; -1 when lost.
+    [[nodiscard]] int descriptor() const {
+        return PQsocket(handle_);
+    }
+    /// How many notifications came since the last call. Never waits.
+    [[nodiscard]] std::size_t notifications();
+    /// As the server named its process when it was connected to; a pooler names another one.
+    [[nodiscard]] std::int32_t server_process() const {
+        return PQbackendPID(handle_);
+    }
+
 private:
     void open(std::string const& connection_string);
     void set_up_session();

@@ -14,13 +14,15 @@
 namespace outbox {
 
 struct postgres_storage::parts {
-    explicit parts(table_name of)
+    parts(table_name of, postgres_options const& options)
         : table{std::move(of)},
+          announced{options.announce},
           worker{std::make_shared<postgres::worker_statements const>(table)},
-          append{table},
+          append{table, announced},
           operators{table} {}
 
     table_name table;
+    bool announced;
     std::shared_ptr<postgres::worker_statements const> worker;
     postgres::append_statements append;
     postgres::operator_statements operators;

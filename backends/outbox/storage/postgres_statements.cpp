@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "outbox/storage/postgres_statements.hpp"
 
+#include "outbox/storage/postgres_watching.hpp"
+
 namespace outbox::postgres {
 
 namespace {
@@ -370,6 +372,10 @@ worker_statements::worker_statements(table_name const& table) {
     put(want, want_sql);
     put(parked, parked_sql());
     put(release, release_sql);
+
+    put(watch, watch_sql);
+    listen = "listen " + std::string{channel};
+    unwatch = unwatch_sql;
 
     put(fence, fence_sql);
     put(peek, peek_sql);

@@ -29,6 +29,10 @@ struct worker_statements {
     std::string parked;   ///< $1 partitions, $2 dead letters block
     std::string release;  ///< $1 partitions, $2 epochs, $3 me, $4 low, $5–$7 caution
 
+    std::string watch;   ///< $1 the server's process as the client knows it
+    std::string listen;  ///< without the table's number, which ends the channel's name
+    std::string unwatch;
+
     std::string fence;          ///< $1 partitions, $2 epochs, $3 me, $4 how many
     std::string peek;           ///< $1 partitions, $2 epochs, $3 me, $4 look for due scheduled ones
     std::string remove_placed;  ///< $1 partitions, $2 sequences, $3 places, $4 how many

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Acquiring and releasing; exchange is in postgres_round.cpp.
+// Acquiring, releasing and watching; exchange is in postgres_round.cpp.
 #include "outbox/storage/postgres_worker.hpp"
 
 #include <algorithm>
@@ -158,6 +158,32 @@ void worker::release(std::span<ending const> endings) {
         for (auto const& one : ours) held_.erase(one.partition);
         return true;
     }));
+}
+
+outlook worker::watch() {
+    if (!announced_) return outlook::silent;
+    return guarded("watch", [&] {
+        auto const answer =
+            link_.run(command{sql_->watch, parameters{link_.server_process()}, "watch"});
+        row_reader from{answer, 0};
+        auto const what = static_cast<outlook>(from.number<std::int32_t>());
+        // A channel is an identifier, which cannot be bound; this one ends in a number.
+        if (what == outlook::announced)
+            static_cast<void>(
+                link_.run(command{sql_->listen + std::to_string(from.number<std::int64_t>())}));
+        return what;
+    });
+}
+
+void worker::unwatch() {
+    static_cast<void>(guarded("unwatch", [&] {
+        std::array const commands{command{sql_->unwatch}, command{"unlisten *"}};
+        return link_.run(commands);
+    }));
+}
+
+std::size_t worker::heard() {
+    return guarded("listen", [&] { return link_.notifications(); });
 }
 
 }  // namespace outbox::postgres

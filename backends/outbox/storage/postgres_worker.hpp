@@ -33,12 +33,18 @@ using holdings = std::map<partition_number, holding>;
 class worker {
 public:
     worker(std::string const& connection_string, duration limit, message_id const& id,
-           std::shared_ptr<worker_statements const> statements)
-        : link_{connection_string, limit}, id_{id}, sql_{std::move(statements)} {}
+           std::shared_ptr<worker_statements const> statements, bool announced)
+        : link_{connection_string, limit},
+          id_{id},
+          sql_{std::move(statements)},
+          announced_{announced} {}
 
     [[nodiscard]] acquired acquire(acquire_request const& request);
     [[nodiscard]] round_reply exchange(round_request const& request);
     void release(std::span<ending const> endings);
+    [[nodiscard]] outlook watch();
+    void unwatch();
+    [[nodiscard]] std::size_t heard();
 
     /// For the check of the schema, when the session is opened.
     [[nodiscard]] connection& link() {
@@ -65,6 +71,7 @@ private:
     holdings held_{};
     std::uint32_t looks_for_work_{0};
     std::int64_t heaviest_{0};  ///< payload that the last read brought
+    bool announced_;            ///< producers announce what they commit
     bool committed_{false};  ///< something of this verb took effect: contention is no word for it
     bool broken_{false};
 };
