@@ -100,7 +100,8 @@ std::vector<bench::goals::family> families(bench::goals::load const& wanted) {
     return {bench::goals::relay_family(on, wanted), bench::goals::doubles_family(),
             bench::goals::flat_family(on, wanted),  bench::goals::memory_family(on, wanted),
             bench::goals::cost_family(on, wanted),  bench::goals::sqlite_family(on, wanted),
-            bench::goals::peers_family(on, wanted)};
+            bench::goals::peers_family(on, wanted), bench::goals::latency_family(on, wanted),
+            bench::goals::idle_family(on, wanted)};
 }
 
 bool holds_one_of(std::string const& name, std::vector<std::string> const& words) {

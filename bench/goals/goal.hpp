@@ -60,5 +60,7 @@ struct load {
 /// Where the program's first argument is this, it is a worker until SIGTERM.
 inline constexpr char const* worker_word = "worker";
 int work(std::string const& database, std::string const& table, std::string const& nats);
+[[nodiscard]] family latency_family(std::shared_ptr<servers> const& on, load const& wanted);
+[[nodiscard]] family idle_family(std::shared_ptr<servers> const& on, load const& wanted);
 
 }  // namespace bench::goals

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "goals/goal.hpp"
@@ -60,16 +61,19 @@ public:
     template <class Delete = outbox::hard_delete, class Observer = outbox::silent>
     [[nodiscard]] auto box(outbox::options settings = {.batch_size = 1'000},
                            Observer watch = {}) const {
+        return box_on<Delete>(outbox::postgres_storage{on.postgres.connection_string(), table},
+                              settings, std::move(watch));
+    }
+    template <class Delete = outbox::hard_delete, class Observer = outbox::silent>
+    [[nodiscard]] auto box_on(outbox::postgres_storage storage,
+                              outbox::options settings = {.batch_size = 1'000},
+                              Observer watch = {}) const {
         outbox::jetstream_options options;
         options.connection.url = on.nats.url();
         options.streams = {"BENCH"};
-        return outbox::basic_outbox{
-            outbox::postgres_storage{on.postgres.connection_string(), table},
-            outbox::jetstream_broker{options},
-            settings,
-            outbox::system_clock{},
-            Delete{},
-            watch};
+        return outbox::basic_outbox{std::move(storage), outbox::jetstream_broker{options},
+                                    settings,           outbox::system_clock{},
+                                    Delete{},           std::move(watch)};
     }
     [[nodiscard]] std::vector<std::string> keys(int count) const {
         std::vector<std::string> all;
