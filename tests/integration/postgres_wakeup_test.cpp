@@ -181,6 +181,15 @@ TEST_CASE("a worker that cannot deliver, or was stopped, is not told of anything
     CHECK_FALSE(is_watched(at));
 }
 
+TEST_CASE("a worker that is stopped while it holds nothing is not told of anything") {
+    postgres_case at;
+    outbox::basic_outbox box{at.storage, outbox::memory_broker{}, lazy};
+    auto worker = box.start_worker();
+    wait_until_watched(at);
+    CHECK(worker.stop(20s).clean());
+    CHECK_FALSE(is_watched(at));
+}
+
 TEST_CASE("a worker that looks for work in vain writes nothing, and waits without writing") {
     support::postgres_server server;
     auto sql = server.connect();
