@@ -79,6 +79,33 @@ TEST_CASE("a late committer is read first though nothing but our own transaction
     CHECK(numbers(read(session, 0, removals(first))) == std::vector{1, 3});
 }
 
+TEST_CASE("under a transaction that stays open each look begins behind the last, until it ends") {
+    postgres_case at;
+    auto late = at.server.connect();
+    at.storage.begin(late.handle());
+    at.add(late, 1, "");
+    at.put(2, "");
+    auto session = at.worker();
+    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
+    auto reply = read(session, 0);
+    REQUIRE(numbers(reply) == std::vector{2});
+    for (std::uint8_t number = 3; number < 7; ++number) {
+        at.put(number, "");
+        auto const settled = removals(reply);
+        reply = read(session, 0, settled);
+        CHECK(numbers(reply) == std::vector{int{number}});
+    }
+    // What somebody puts behind our back where the looks begin shows that they do not go there.
+    at.run(
+        "insert into outbox (id, sequence, topic, payload) values "
+        "('00000000-0000-0000-0000-000000000063', 2, 't', 'x')");
+    auto settled = removals(reply);
+    CHECK(read(session, 0, settled).read.records.empty());
+    at.storage.commit(late.handle());
+    CHECK(numbers(read(session, 0)) == std::vector{1, 0x63});
+    CHECK(at.low(0) == "0");
+}
+
 TEST_CASE("a number drawn long before its row is written does not let low pass it") {
     postgres_case at;
     at.run(

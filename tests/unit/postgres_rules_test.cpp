@@ -12,6 +12,7 @@ using outbox::errc;
 using outbox::postgres::classify;
 using outbox::postgres::progress;
 using outbox::postgres::render;
+using outbox::postgres::sight;
 
 TEST_CASE("each SQLSTATE means what the table says") {
     struct row {
@@ -42,15 +43,15 @@ TEST_CASE("each SQLSTATE means what the table says") {
 TEST_CASE("a range is finished by a look whose horizon reached an own id drawn after it was read") {
     progress at{0};
     at.take_ready(5);
-    at.look(std::nullopt, 5, 100);
+    at.look(std::nullopt, 5, sight{100});
     at.settle(5);
     CHECK(at.low() == 0);
-    at.look(std::nullopt, 0, 119);  // no id of our own came after the range yet
+    at.look(std::nullopt, 0, sight{119});  // no id of our own came after the range yet
     CHECK(at.low() == 0);
     at.bound(120);
-    at.look(std::nullopt, 0, 119);  // somebody older than the bound is still there
+    at.look(std::nullopt, 0, sight{119});  // somebody older than the bound is still there
     CHECK(at.low() == 0);
-    at.look(std::nullopt, 0, 120);
+    at.look(std::nullopt, 0, sight{120});
     CHECK(at.low() == 5);
 }
 
@@ -58,7 +59,7 @@ TEST_CASE("where nobody else was writing, a range is finished by the look that m
     progress at{0};
     CHECK_FALSE(at.quiet());
     at.take_ready(5);
-    at.look(std::nullopt, 5, 120);
+    at.look(std::nullopt, 5, sight{120});
     REQUIRE(at.quiet());
     CHECK(at.quiet()->from == 5);
     CHECK(at.quiet()->own == 120);
@@ -69,42 +70,42 @@ TEST_CASE("where nobody else was writing, a range is finished by the look that m
     CHECK_FALSE(at.quiet());
 
     // Somebody else got the next id.
-    at.look(std::nullopt, 9, 121);
+    at.look(std::nullopt, 9, sight{121});
     at.bound(122);
     CHECK(at.read_from() == 5);
     CHECK_FALSE(at.quiet());
-    at.look(std::nullopt, 9, 123);
+    at.look(std::nullopt, 9, sight{123});
     CHECK(at.read_from() == 9);
 }
 
 TEST_CASE("what is handed back is looked at again, however quiet it was") {
     progress at{0};
     for (auto const one : {3, 6, 8}) at.take_ready(one);
-    at.look(std::nullopt, 8, 120);
+    at.look(std::nullopt, 8, sight{120});
     at.hand_back(6);
     CHECK_FALSE(at.quiet());
     at.bound(120);
     CHECK(at.read_from() < 6);
     at.take_ready(6);
-    at.look(std::nullopt, 8, 121);
+    at.look(std::nullopt, 8, sight{121});
     CHECK(at.read_from() == 8);
     // Of what is finished.
     at.hand_back(3);
     CHECK(at.read_from() == 2);
     at.bound(121);
     CHECK(at.read_from() == 2);
-    at.look(std::nullopt, 8, 121);
+    at.look(std::nullopt, 8, sight{121});
     CHECK(at.read_from() == 8);
 }
 
 TEST_CASE("low stays below a ready record in hand, whatever is finished") {
     progress at{0};
     for (auto const one : {3, 4, 9}) at.take_ready(one);
-    at.look(std::nullopt, 9, 1);
+    at.look(std::nullopt, 9, sight{1});
     at.settle(3);
     at.settle(9);
     at.bound(2);
-    at.look(std::nullopt, 0, 2);
+    at.look(std::nullopt, 0, sight{2});
     CHECK(at.low() == 3);
     at.settle(4);
     CHECK(at.low() == 9);
@@ -113,38 +114,38 @@ TEST_CASE("low stays below a ready record in hand, whatever is finished") {
 TEST_CASE("a look that was cut finishes only what it covered") {
     progress at{0};
     at.take_ready(5);
-    at.look(5, 5, 1);
+    at.look(5, 5, sight{1});
     at.settle(5);
     at.bound(2);
     at.take_ready(9);
-    at.look(std::nullopt, 9, 1);
+    at.look(std::nullopt, 9, sight{1});
     at.settle(9);
     at.bound(3);
     at.take_ready(7);  // a late one, where the look ended
-    at.look(7, 7, 3);
+    at.look(7, 7, sight{3});
     at.settle(7);
     CHECK(at.low() == 5);
-    at.look(std::nullopt, 0, 3);
+    at.look(std::nullopt, 0, sight{3});
     CHECK(at.low() == 9);
 }
 
 TEST_CASE("a record that is handed back is above low again until a look has passed it") {
     progress at{0};
     for (auto const one : {3, 6, 8}) at.take_ready(one);
-    at.look(std::nullopt, 8, 1);
+    at.look(std::nullopt, 8, sight{1});
     at.settle(8);
     at.bound(2);
-    at.look(std::nullopt, 0, 2);
+    at.look(std::nullopt, 0, sight{2});
     CHECK(at.low() == 2);
     at.hand_back(6);
     at.hand_back(3);
     CHECK(at.low() == 2);
     at.take_ready(3);
-    at.look(3, 3, 2);  // cut: 6 has not been looked at
+    at.look(3, 3, sight{2});  // cut: 6 has not been looked at
     at.settle(3);
     CHECK(at.low() == 2);
     at.take_ready(6);
-    at.look(std::nullopt, 6, 2);
+    at.look(std::nullopt, 6, sight{2});
     CHECK(at.low() == 5);
     at.settle(6);
     CHECK(at.low() == 8);
@@ -155,25 +156,70 @@ TEST_CASE("ranges stay few under a transaction that never ends, and finish once 
     for (std::uint64_t i = 1; i <= 1'000; ++i) {
         auto const sequence = static_cast<std::int64_t>(i);
         at.take_ready(sequence);
-        at.look(std::nullopt, sequence, 1);
+        at.look(std::nullopt, sequence, sight{1});
         at.settle(sequence);
         at.bound(10 + i);
     }
     CHECK(at.low() == 0);
-    at.look(std::nullopt, 0, 1'009);
+    at.look(std::nullopt, 0, sight{1'009});
     CHECK(at.low() < 1'000);
-    at.look(std::nullopt, 0, 1'010);
+    at.look(std::nullopt, 0, sight{1'010});
     CHECK(at.low() == 1'000);
+}
+
+TEST_CASE("a look begins behind what only the transactions that are open still may add to") {
+    progress at{0};
+    auto const open_start = [&] {
+        auto const found = at.behind_open();
+        return found ? std::pair{found->from, found->open}
+                     : std::pair{std::int64_t{0}, std::vector<std::uint64_t>{}};
+    };
+    using start = std::pair<std::int64_t, std::vector<std::uint64_t>>;
+    at.take_ready(5);
+    at.look(std::nullopt, 5, sight{90, 101, {90, 100}});
+    CHECK_FALSE(at.behind_open());  // others may have got their ids and not been listed
+    at.settle(5);
+    at.bound(110);
+    at.look(std::nullopt, 0, sight{90, 109, {90, 105}});
+    CHECK_FALSE(at.behind_open());  // nor does this list reach as far as the bound
+    at.take_ready(8);
+    at.look(std::nullopt, 8, sight{90, 112, {90, 105, 111}});
+    CHECK(open_start() == start{5, {90, 105}});
+    CHECK(at.low() == 0);
+    at.bound(120);
+    at.look(std::nullopt, 0, sight{90, 121, {90}});
+    CHECK(open_start() == start{8, {90}});
+    SECTION("what others are still writing to is left out") {
+        at.take_ready(9);
+        at.look(std::nullopt, 9, sight{90, 130, {90, 125}});
+        at.bound(128);
+        at.look(std::nullopt, 0, sight{90, 132, {90, 125, 131}});
+        CHECK(open_start() == start{8, {90}});
+    }
+    SECTION("handing back takes it away") {
+        at.hand_back(8);
+        CHECK_FALSE(at.behind_open());
+    }
+    SECTION("a look that ends before has not swept the rest") {
+        at.look(6, 6, sight{90, 122, {90}});
+        CHECK_FALSE(at.behind_open());
+    }
+    SECTION("all have ended") {
+        at.settle(8);
+        at.look(std::nullopt, 0, sight{123, 123, {}});
+        CHECK_FALSE(at.behind_open());
+        CHECK(at.low() == 8);
+    }
 }
 
 TEST_CASE("a retrying record in hand does not hold low") {
     progress at{0};
     at.take_retrying(4, "k");
     at.take_ready(7);
-    at.look(std::nullopt, 7, 1);
+    at.look(std::nullopt, 7, sight{1});
     at.settle(7);
     at.bound(2);
-    at.look(std::nullopt, 0, 2);
+    at.look(std::nullopt, 0, sight{2});
     CHECK(at.low() == 7);
     CHECK(at.in_hand(4));
     CHECK(at.retrying_key(4) == "k");

@@ -8,7 +8,9 @@
 // can still bring a record into the range has a lower id (it got its id before it drew its number).
 // A look whose snapshot says that all those have ended has seen the last of them: the range is
 // finished. That is a later look, or, where nobody else was writing, the one that made the range.
-// `low` never passes a ready record in hand.
+// Under a transaction that stays open for long no range is finished. But nobody else can still
+// bring a record into what was read while it had its id: while none of those that were open at the
+// last look has ended, the next one may begin behind it. `low` never passes a ready record in hand.
 #pragma once
 
 #include <algorithm>
@@ -30,6 +32,18 @@ namespace outbox::postgres {
 /// PostgreSQL's 64-bit transaction ids; they never wrap.
 using transaction_id = std::uint64_t;
 
+/// What a look could see: all transactions below `horizon` had ended, and of those below `next` all
+/// but the open ones.
+struct sight {
+    explicit sight(transaction_id all_ended, transaction_id none_listed = 0,
+                   std::vector<transaction_id> listed = {})
+        : horizon{all_ended}, next{none_listed}, open{std::move(listed)} {}
+
+    transaction_id horizon;
+    transaction_id next;
+    std::vector<transaction_id> open;
+};
+
 class progress {
 public:
     explicit progress(sequence_number low) : finished_{low}, cursor_{low} {}
@@ -48,6 +62,16 @@ public:
         if (ranges_.size() != 1 || ranges_.front().bound || ranges_.front().horizon == outdated)
             return std::nullopt;
         return quiet_start{ranges_.front().high, ranges_.front().horizon};
+    }
+    /// Nothing at or below `from` is ready but what is in hand, nor can become so while none of
+    /// these transactions has ended.
+    struct open_start {
+        sequence_number from{0};
+        std::vector<transaction_id> const& open;
+    };
+    [[nodiscard]] std::optional<open_start> behind_open() const {
+        if (swept_ <= finished_) return std::nullopt;
+        return open_start{swept_, open_};
     }
     /// Nothing at or below it is ready, nor can become so: what is stored, for the next owner.
     [[nodiscard]] sequence_number low() const {
@@ -98,6 +122,7 @@ public:
     void hand_back(sequence_number sequence) {
         retrying_.erase(sequence);
         if (!erase_ready(sequence)) return;
+        swept_ = 0;
         for (auto& one : ranges_) {
             if (one.high >= sequence) one.horizon = outdated;
         }
@@ -121,29 +146,31 @@ public:
     }
 
     /// A look has read everything visible above `read_from()` up to `covered` (nothing: all there
-    /// is); the highest of it was `highest`. All transactions below `horizon` had ended. What it
-    /// brought has been taken.
-    void look(std::optional<sequence_number> covered, sequence_number highest,
-              transaction_id horizon) {
+    /// is), or from `behind_open` on; the highest of it was `highest`. What it brought has been
+    /// taken. `seen` is of a moment before it: what had ended then, has ended for the look.
+    void look(std::optional<sequence_number> covered, sequence_number highest, sight const& seen) {
         auto const reach = covered.value_or(std::numeric_limits<sequence_number>::max());
         while (!ranges_.empty()) {
             auto const& first = ranges_.front();
-            if (first.high > reach || !first.bound || *first.bound > horizon) break;
+            if (first.high > reach || !first.bound || *first.bound > seen.horizon) break;
             pop_finished();
         }
+        note_open(reach, seen);
         bool const open = !ranges_.empty() && !ranges_.back().bound;
-        if (open && reach >= ranges_.back().high) ranges_.back().horizon = horizon;
+        if (open && reach >= ranges_.back().high) ranges_.back().horizon = seen.horizon;
         if (highest <= cursor_) return;
         cursor_ = highest;
         if (open) {
             ranges_.back().high = highest;
         } else {
-            ranges_.push_back({highest, std::nullopt, horizon});
+            ranges_.push_back({highest, std::nullopt, seen.horizon});
         }
     }
 
 private:
     static constexpr std::size_t most_ranges = 64;
+    /// With more of them, one has ended by the next look.
+    static constexpr std::size_t most_open = 32;
     /// The bound of what was handed back; lower than all real ones.
     static constexpr transaction_id any_look = 1;
     /// The horizon of a look that something was taken out of again; lower than all real ones.
@@ -161,6 +188,26 @@ private:
         ready_.erase(found);
         return true;
     }
+    /// Who may still bring something into a range has an id below its bound. Ranges that wait for
+    /// the same transactions become one; those that others are still writing to are left out.
+    void note_open(sequence_number reach, sight const& seen) {
+        swept_ = 0;
+        open_.clear();
+        auto const is_swept = [&](range const& one, transaction_id listed) {
+            return one.high <= reach && one.bound && *one.bound <= listed;
+        };
+        if (ranges_.empty() || !is_swept(ranges_.front(), seen.next)) return;
+        auto next_open = seen.next;
+        for (auto const one : seen.open) {
+            if (one < *ranges_.front().bound) {
+                open_.push_back(one);
+            } else {
+                next_open = std::min(next_open, one);
+            }
+        }
+        while (ranges_.size() > 1 && is_swept(ranges_[1], next_open)) ranges_.pop_front();
+        if (open_.size() <= most_open) swept_ = ranges_.front().high;
+    }
     void pop_finished() {
         finished_ = std::max(finished_, ranges_.front().high);
         ranges_.pop_front();
@@ -169,7 +216,9 @@ private:
     sequence_number finished_;
     sequence_number cursor_;
     std::deque<range> ranges_{};
-    std::vector<taken> ready_{};  ///< sorted
+    sequence_number swept_{0};            ///< read, but for what `open_` may still bring; or 0
+    std::vector<transaction_id> open_{};  ///< at the last look
+    std::vector<taken> ready_{};          ///< sorted
     std::map<sequence_number, std::string> retrying_{};
 };
 

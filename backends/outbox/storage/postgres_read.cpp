@@ -4,12 +4,37 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <range/v3/action/sort.hpp>
+#include <range/v3/action/unique.hpp>
 #include <utility>
 
 #include "outbox/storage/postgres_round.hpp"
 #include "outbox/storage/sql_columns.hpp"
 
 namespace outbox::postgres {
+
+namespace {
+
+constexpr std::string_view see = R"(
+select pg_snapshot_xmin(s.now), pg_snapshot_xmax(s.now), o.open
+  from (select pg_current_snapshot() as now) s
+  left join lateral pg_snapshot_xip(s.now) as o(open) on true)";
+
+sight read_sight(result const& rows) {
+    row_reader first{rows, 0};
+    auto const horizon = first.number<transaction_id>();
+    auto const next = first.number<transaction_id>();
+    std::vector<transaction_id> open;
+    for (int row = 0; row < row_count(rows); ++row) {
+        row_reader from{rows, row};
+        from.skip();
+        from.skip();
+        if (!from.next_is_null()) open.push_back(from.number<transaction_id>());
+    }
+    return sight{horizon, next, std::move(open)};
+}
+
+}  // namespace
 
 void round::plan_reads(trip& plan) const {
     auto const limit = request_.alone ? std::int64_t{1} : std::int64_t{request_.records};
@@ -56,6 +81,8 @@ void round::plan_ready(trip& plan) const {
     std::vector<sequence_number> from;
     std::vector<sequence_number> quiet_from;
     std::vector<std::string> own_ids;
+    std::vector<sequence_number> open_from;
+    std::vector<std::int64_t> open;
     std::vector<sequence_number> hand;
     for (auto const number : read_) {
         auto const& read = of_.held_.at(number).read;
@@ -65,6 +92,9 @@ void round::plan_ready(trip& plan) const {
         auto const quiet = back == handed_back.end() && plan.writes ? read.quiet() : std::nullopt;
         quiet_from.push_back(quiet ? quiet->from : from.back());
         own_ids.push_back(quiet ? std::to_string(quiet->own) : "none");
+        auto const behind = back == handed_back.end() ? read.behind_open() : std::nullopt;
+        open_from.push_back(behind ? behind->from : from.back());
+        if (behind) open.insert(open.end(), behind->open.begin(), behind->open.end());
         auto const& ready = read.ready();
         auto one = std::ranges::upper_bound(ready, from.back(), {}, &progress::taken::sequence);
         for (; one != ready.end(); ++one) {
@@ -81,9 +111,12 @@ void round::plan_ready(trip& plan) const {
     values.add(plan.shares);
     values.add(quiet_from);
     values.add_array(own_ids, [](std::string const& one) { return std::string_view{one}; });
+    open |= ranges::actions::sort | ranges::actions::unique;
+    values.add(open_from);
+    values.add(open);
     // Before the read: what has ended then, has ended for the read, too.
-    plan.horizon = plan.commands.size();
-    plan.commands.push_back({"select pg_snapshot_xmin(pg_current_snapshot())", {}, "horizon"});
+    plan.sight = plan.commands.size();
+    plan.commands.push_back({see, {}, "sight"});
     plan.ready = plan.commands.size();
     plan.commands.push_back(light ? command{of_.sql_->read_light, std::move(values), "light"}
                                   : command{of_.sql_->read_ready, std::move(values), "ready"});
@@ -217,7 +250,7 @@ void round::take_ready(trip const& done) {
     if (too_heavy_) of_.heaviest_ = std::numeric_limits<std::int64_t>::max();
     cut = cut || payloads >= std::max(std::int64_t{1}, request_.bytes);
     if (cut) reply_.more = true;
-    auto const horizon = row_reader{done.answers[*done.horizon], 0}.number<transaction_id>();
+    auto const seen = read_sight(done.answers[*done.sight]);
     bool reached = !(cut && found.empty());
     for (std::size_t i = 0; i < read_.size(); ++i) {
         auto& mine = of_.held_.at(read_[i]);
@@ -227,8 +260,7 @@ void round::take_ready(trip const& done) {
         bool const ends_here = cut && read_[i] == last;
         mine.cut = ends_here || here.rows >= done.shares[i];
         if (mine.cut) reply_.more = true;
-        mine.read.look(mine.cut ? std::optional{here.highest} : std::nullopt, here.highest,
-                       horizon);
+        mine.read.look(mine.cut ? std::optional{here.highest} : std::nullopt, here.highest, seen);
         reached = !ends_here;
     }
 }
@@ -243,7 +275,7 @@ void round::take_drained(result const& rows) {
 /// Which record it is stands in the partition's row before its payload is touched.
 void round::take_alone(trip const& done) {
     std::optional<record> chosen;
-    transaction_id horizon = 0;
+    sight seen{0};
     if (done.due && row_count(done.answers[*done.due]) > 0) {
         row_reader from{done.answers[*done.due], 0};
         reply_.more = true;
@@ -251,7 +283,7 @@ void round::take_alone(trip const& done) {
         chosen = read_row<record>(from);
     }
     if (done.ready) {
-        horizon = row_reader{done.answers[*done.horizon], 0}.number<transaction_id>();
+        seen = read_sight(done.answers[*done.sight]);
         if (row_count(done.answers[*done.ready]) > 0) {
             row_reader from{done.answers[*done.ready], 0};
             reply_.more = true;
@@ -273,7 +305,7 @@ void round::take_alone(trip const& done) {
     row_reader from{rows, 0};
     auto const place = from.place();
     hand_out(read_row<record>(from), place);
-    if (ready) mine.read.look(chosen->sequence, chosen->sequence, horizon);
+    if (ready) mine.read.look(chosen->sequence, chosen->sequence, seen);
 }
 
 void round::take_changed() {

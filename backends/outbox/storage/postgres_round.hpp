@@ -31,7 +31,7 @@ private:
         std::size_t commit{0};
         std::optional<std::size_t> due{};
         std::optional<std::size_t> drained{};
-        std::optional<std::size_t> horizon{};
+        std::optional<std::size_t> sight{};
         std::optional<std::size_t> ready{};
         std::vector<std::size_t> by_place{};  ///< what settles rows where they were read
         std::vector<std::int64_t> shares{};   ///< of each partition in `read_`, at the most

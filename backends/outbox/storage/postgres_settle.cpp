@@ -48,12 +48,9 @@ parameters values_of(group const& of) {
     auto const add = [&](auto pick) {
         values.add_array(of.members, [&](member const& one) { return pick(*one.as); });
     };
-    add([](settlement const& one) { return one.partition; });
+    if (!of.by_place) add([](settlement const& one) { return one.partition; });
     add([](settlement const& one) { return one.sequence; });
-    if (of.by_place) {
-        values.add_array(of.members, [](member const& one) { return one.place; });
-        values.add(static_cast<std::int64_t>(of.members.size()));
-    }
+    if (of.by_place) values.add_array(of.members, [](member const& one) { return one.place; });
     bool const flags = of.what == kind::flag;
     if (of.retrying || flags)
         values.add_array(of.members, [](member const& one) { return one.key; });
@@ -154,7 +151,7 @@ void round::plan_settlements(trip& plan) const {
         auto& one = groups[i];
         if (one.members.empty()) continue;
         if (rows_lie_still_ && !one.retrying && one.what != kind::flag) {
-            std::ranges::sort(one.members, {}, &member::place);
+            std::ranges::sort(one.members, {}, [](member const& m) { return m.as->sequence; });
             one.by_place = true;
             plan.by_place.push_back(plan.commands.size());
             bool const removes = one.what == kind::remove;

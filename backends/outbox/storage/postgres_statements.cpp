@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "outbox/storage/postgres_statements.hpp"
 
+#include "outbox/storage/postgres_reading.hpp"
 #include "outbox/storage/postgres_watching.hpp"
 
 namespace outbox::postgres {
@@ -40,6 +41,7 @@ constexpr std::string_view dead_before_head = R"(
       where d.state = 3 and d.partition = p.partition and d.key = h.key and d.sequence < h.sequence
       limit 1) is not null)";
 
+// What others hold matters to a worker that holds nothing, and could ask for its share.
 std::string find_work_sql() {
     return R"(
 select p.partition,
@@ -48,6 +50,7 @@ select p.partition,
          where o.owner <> $2 and o.lease_until > t.now) as others
   from (select clock_timestamp() as now) t cross join outbox_partition p
  where p.partition <> all ($1)
+   and (cardinality($1) = 0 or p.owner is null or p.owner = $2 or p.lease_until <= t.now)
    and ((select m.sequence from outbox m
           where m.state = 0 and m.partition = p.partition and m.sequence > p.low
           order by m.sequence limit 1) is not null
@@ -184,11 +187,6 @@ select p.partition, p.version, coalesce(p.wanted_until > t.now, false),
     select o.partition, o.version, o.wanted_until from outbox_partition o
      where o.partition = s.partition and o.epoch = s.epoch and o.owner = $3 limit 1) p)";
 
-// A ready row lies where it was read, since nobody updates it; reaching it there spares a descent
-// of the index. Should somebody have rewritten the table, another row may lie there, or none.
-constexpr std::string_view among_placed = R"(
- where m.ctid = s.place and m.state = 0 and m.partition = s.partition
-   and m.sequence = s.sequence)";
 constexpr std::string_view among_ready = R"(
  where m.state = 0 and m.partition = s.partition and m.sequence = s.sequence)";
 constexpr std::string_view among_retrying = R"(
@@ -197,15 +195,22 @@ constexpr std::string_view among_retrying = R"(
 std::string remove_sql(std::string_view columns, std::string_view among) {
     return "delete from outbox m using unnest(" + std::string{columns} + std::string{among};
 }
+constexpr std::string_view stamping =
+    " set state = 4, due = null, published_at = clock_timestamp()";
 std::string stamp_sql(std::string_view columns, std::string_view among) {
-    return "update outbox m set state = 4, due = null, published_at = clock_timestamp() "
-           "from unnest(" +
-           std::string{columns} + std::string{among};
+    return "update outbox m" + std::string{stamping} + " from unnest(" + std::string{columns} +
+           std::string{among};
 }
-/// Raises (division by zero) unless all were met.
-std::string all_placed(std::string const& settling) {
-    return "with met as (" + settling +
-           " returning true) select 1 / ((select count(*) from met) = $4)::integer";
+// A ready row lies where it was read, since nobody updates it; reaching it there spares a descent
+// of the index. Should somebody have rewritten the table, another row may lie there, or none: then
+// it raises (division by zero). There is no other condition, since no index that serves one tempts
+// the planner then: under a pinned horizon a vacuum can count next to no live rows in a large
+// table, and reading all of a small index looks cheap.
+std::string placed_sql(std::string_view settling) {
+    return "with met as (" + std::string{settling} +
+           " where m.ctid = any ($2) returning m.sequence) "
+           "select 1 / coalesce((select array_agg(sequence order by sequence) from met) = $1, "
+           "false)::integer";
 }
 std::string flag_sql(std::string_view columns, std::string_view among) {
     return R"(
@@ -255,86 +260,6 @@ update outbox m set state = 0, due = null, sequence = n.next_sequence
   from numbered n
  where m.state = 2 and m.partition = n.partition and m.due = n.due and m.sequence = n.sequence)";
 
-// The place, then what stands in `record`, as sql_columns.hpp reads it. What is mostly zero or
-// empty is null then, which costs the server and the wire less, and reads as the same.
-constexpr std::string_view record_columns = R"(
-    m.ctid as place, m.sequence, m.partition, nullif(m.state, 0) as state, m.id,
-    nullif(m.generation, 0) as generation, nullif(m.attempts, 0) as attempts,
-    nullif(m.deaths, 0) as deaths,
-    case when m.not_before is not null then
-        greatest((extract(epoch from m.not_before - clock_timestamp()) * 1000000)::bigint, 0)
-    end as remaining,
-    m.topic, m.key, nullif(m.headers, '') as headers, )";
-
-// Cuts off what lies beyond so many bytes of payload without touching a payload; the session cuts
-// again, exactly. A window without an order takes the rows as they come, so nothing is sorted.
-std::string within_bytes(std::string const& records) {
-    return R"((
-    select w.place, w.sequence, w.partition, w.state, w.id, w.generation, w.attempts, w.deaths,
-           w.remaining, w.topic, w.key, w.headers, case when $6 then w.payload end as payload
-      from (select m.*, sum(octet_length(m.payload)) over (rows unbounded preceding)
-                        - octet_length(m.payload) as before
-              from ()" +
-           records + R"( limit $4) m) w
-     where w.before < $5))";
-}
-
-std::string read_due_sql() {
-    return "select r.* from " +
-           within_bytes(R"(
-            select m.* from unnest($1, $2) as p(partition, key)
-             cross join lateral (select )" +
-                        std::string{record_columns} + R"( m.payload from outbox m
-                 where m.state = 1 and m.partition = p.partition and m.key = p.key
-                   and m.sequence not in (select unnest($3))
-                   and (not $7 or m.sequence < coalesce(
-                       (select d.sequence from outbox d
-                         where d.state = 3 and d.partition = p.partition and d.key = p.key
-                         order by d.sequence limit 1), 9223372036854775807))
-                 order by m.sequence limit $4) m)") +
-           " r";
-}
-
-constexpr std::string_view drained_sql = R"(
-select s.place::integer - 1 from unnest($1, $2) with ordinality as s(partition, key, place)
- where (select m.sequence from outbox m
-         where m.state = 1 and m.partition = s.partition and m.key = s.key limit 1) is null
-   and (not $3 or (select m.sequence from outbox m
-         where m.state = 3 and m.partition = s.partition and m.key = s.key limit 1) is null))";
-
-// A read is the sweep, too: everything above the low-water mark that is not in hand, as seen by one
-// snapshot. Where nobody else wrote since the last one, which shows by the id that our transaction
-// got a moment ago, there is nothing to sweep.
-std::string ready_records(std::string_view payload) {
-    return R"(
-            select m.* from unnest($1, $2, $7, $8, $9)
-                   as p(partition, low, share, quiet_from, own_id)
-             cross join lateral (select )" +
-           std::string{record_columns} + std::string{payload} + R"( from outbox m
-                 where m.state = 0 and m.partition = p.partition
-                   and m.sequence > case when p.own_id = current_setting('relay.own_id', true)
-                                         then p.quiet_from else p.low end
-                   and m.sequence not in (select unnest($3))
-                 order by m.sequence limit p.share) m)";
-}
-
-std::string read_ready_sql() {
-    return "select r.* from " + within_bytes(ready_records("m.payload")) + " r";
-}
-
-// The same, quicker: each payload within its share of the bytes, or null, which ends the read.
-std::string read_light_sql() {
-    return "select r.* from (" +
-           ready_records("case when $6 and octet_length(m.payload) <= $5 / $4 then m.payload end") +
-           " limit $4) r";
-}
-
-std::string read_one_sql(std::string_view among) {
-    return "select " + std::string{record_columns} +
-           " m.payload from outbox m where m.partition = $1 and m.sequence = $2 and " +
-           std::string{among};
-}
-
 }  // namespace
 
 std::string render(std::string_view sql, std::string_view name) {
@@ -358,7 +283,6 @@ worker_statements::worker_statements(table_name const& table) {
     auto const name = table.qualified();
     auto const put = [&](std::string& to, std::string_view sql) { to = render(sql, name); };
     constexpr std::string_view two = "$1, $2) as s(partition, sequence)";
-    constexpr std::string_view placed = "$1, $2, $3) as s(partition, sequence, place)";
     constexpr std::string_view three = "$1, $2, $3) as s(partition, sequence, key)";
     constexpr std::string_view seven =
         "$1, $2, $3, $4, $5, $6, $7) as s(partition, sequence, key, new_state, attempts, delay, "
@@ -379,10 +303,10 @@ worker_statements::worker_statements(table_name const& table) {
 
     put(fence, fence_sql);
     put(peek, peek_sql);
-    put(remove_placed, all_placed(remove_sql(placed, among_placed)));
+    put(remove_placed, placed_sql("delete from outbox m"));
     put(remove_ready, remove_sql(two, among_ready));
     put(remove_retrying, remove_sql(three, among_retrying));
-    put(stamp_placed, all_placed(stamp_sql(placed, among_placed)));
+    put(stamp_placed, placed_sql("update outbox m" + std::string{stamping}));
     put(stamp_ready, stamp_sql(two, among_ready));
     put(stamp_retrying, stamp_sql(three, among_retrying));
     put(flag_ready, flag_sql(seven, among_ready));

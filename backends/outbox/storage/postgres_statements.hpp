@@ -35,7 +35,7 @@ struct worker_statements {
 
     std::string fence;          ///< $1 partitions, $2 epochs, $3 me, $4 how many
     std::string peek;           ///< $1 partitions, $2 epochs, $3 me, $4 look for due scheduled ones
-    std::string remove_placed;  ///< $1 partitions, $2 sequences, $3 places, $4 how many
+    std::string remove_placed;  ///< $1 sequences, rising, $2 places
     std::string remove_ready;   ///< $1 partitions, $2 sequences
     std::string remove_retrying;  ///< $1 partitions, $2 sequences, $3 keys
     std::string stamp_placed;
@@ -43,18 +43,19 @@ struct worker_statements {
     std::string stamp_retrying;
     std::string flag_ready;  ///< …, $4 state, $5 attempts, $6 delay, $7 error
     std::string flag_retrying;
-    std::string clear_note;         ///< $1 partitions
-    std::string renew;              ///< $1 partitions, $2 low, $3–$5 caution, $6 lease
-    std::string relax_unless_due;   ///< $1 partitions
-    std::string promote;            ///< $1 partitions, $2 how many at the most
-    std::string read_due;           ///< $1 partitions, $2 keys, $3 in hand, $4 how many, $5 bytes,
-                                    ///< $6 with payload, $7 dead letters block
-    std::string drained;            ///< $1 partitions, $2 keys, $3 dead letters block
-    std::string read_ready;         ///< $1 partitions, $2 low, $3 in hand, $4–$6 as above, $7 how
-                                    ///< many of each partition, $8 quiet start, $9 for which own id
-    std::string read_light;         ///< likewise
-    std::string note;               ///< $1 partition, $2 sequence
-    std::string read_one_ready;     ///< $1 partition, $2 sequence
+    std::string clear_note;        ///< $1 partitions
+    std::string renew;             ///< $1 partitions, $2 low, $3–$5 caution, $6 lease
+    std::string relax_unless_due;  ///< $1 partitions
+    std::string promote;           ///< $1 partitions, $2 how many at the most
+    std::string read_due;          ///< $1 partitions, $2 keys, $3 in hand, $4 how many, $5 bytes,
+                                   ///< $6 with payload, $7 dead letters block
+    std::string drained;           ///< $1 partitions, $2 keys, $3 dead letters block
+    std::string read_ready;        ///< $1 partitions, $2 low, $3 in hand, $4–$6 as above, $7 how
+                                   ///< many of each partition, $8 quiet start, $9 for which own id,
+                                   ///< $10 start while none of $11 has ended
+    std::string read_light;        ///< likewise
+    std::string note;              ///< $1 partition, $2 sequence
+    std::string read_one_ready;    ///< $1 partition, $2 sequence
     std::string read_one_retrying;  ///< $1 partition, $2 sequence, $3 key
 };
 
