@@ -4,6 +4,7 @@
 // message allowed in parallel, or `replication`, which needs wal_level = logical and handles twenty
 // messages at once.
 import {
+    DatabaseSetup,
     DatabaseSetupExporter,
     createReplicationSemaphoreConcurrencyController,
     getDisabledLogger,
@@ -32,11 +33,12 @@ const setup = {
     replicationSlot: `slot_${dbListenerConfig.database}`,
     nextMessagesName: 'next_outbox_messages',
 };
-await sql(
-    replicates
-        ? DatabaseSetupExporter.createReplicationScript(setup)
-        : DatabaseSetupExporter.createPollingScript(setup),
-);
+if (replicates) {
+    await sql(DatabaseSetup.dropAndCreateTable(setup), DatabaseSetup.setupReplicationCore(setup));
+    await sql(DatabaseSetup.setupReplicationSlot(setup));
+} else {
+    await sql(DatabaseSetupExporter.createPollingScript(setup));
+}
 
 const client = new pg.Client({ connectionString });
 await client.connect();

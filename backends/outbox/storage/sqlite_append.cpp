@@ -39,8 +39,13 @@ private:
     bool kept_{false};
 };
 
-constexpr std::string_view insert_sql = R"(
-insert into outbox (id, caller_chose_id, topic, key, headers, payload, not_before, due, state)
+// Preparing takes longer than inserting: the simpler it is, the better for a lone message.
+constexpr std::string_view insert_sql =
+    "insert into outbox (id, topic, key, headers, payload) values (?1, ?2, ?3, ?4, ?5)";
+
+// With an id of the caller's, or a time.
+constexpr std::string_view insert_special_sql = R"(
+insert into outbox (id, topic, key, headers, payload, caller_chose_id, not_before, due, state)
 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, case when ?7 > {now} then 2 else 0 end)
 on conflict (id) where caller_chose_id = 1 do nothing)";
 
@@ -48,16 +53,26 @@ constexpr std::string_view stored_sql = R"(
 select topic, coalesce(key, ''), headers, payload from outbox where id = ?1 and caller_chose_id = 1
 )";
 
-/// One message after the other, by statements that are prepared once.
+/// One message after the other, by statements that are prepared once, and only when needed.
 class appender {
 public:
-    appender(sqlite3* on, table_name const& table)
-        : on_{on}, table_{table}, insert_{on, sqlite::render(insert_sql, table)} {}
+    appender(sqlite3* on, table_name const& table) : on_{on}, table_{table} {}
 
     void add(draft const& one) {
-        auto const stored = insert_.execute(one.id, one.caller_chose_id, one.topic, one.key,
-                                            one.headers, sqlite::blob{one.payload}, one.not_before);
-        if (stored == 0) compare(one);
+        id_.clear();
+        append_text(id_, one.id);
+        if (one.caller_chose_id || one.not_before) {
+            auto const stored =
+                prepared(special_, insert_special_sql)
+                    .execute(sqlite::text{id_}, sqlite::text{one.topic}, sqlite::text{one.key},
+                             sqlite::text{one.headers}, sqlite::blob{one.payload},
+                             one.caller_chose_id, one.not_before);
+            if (stored == 0) compare(one);
+        } else {
+            prepared(ordinary_, insert_sql)
+                .execute(sqlite::text{id_}, sqlite::text{one.topic}, sqlite::text{one.key},
+                         sqlite::text{one.headers}, sqlite::blob{one.payload});
+        }
     }
 
 private:
@@ -73,9 +88,16 @@ private:
                     "message id " + to_string(one.id) + " is stored already with other content"};
     }
 
+    sqlite::statement& prepared(std::optional<sqlite::statement>& one, std::string_view sql) {
+        if (!one) one.emplace(on_, sqlite::render(sql, table_));
+        return *one;
+    }
+
     sqlite3* on_;
     table_name const& table_;
-    sqlite::statement insert_;
+    std::optional<sqlite::statement> ordinary_{};
+    std::optional<sqlite::statement> special_{};
+    std::string id_{};
 };
 
 void append_all(sqlite3* on, table_name const& table, std::span<draft const> drafts) {

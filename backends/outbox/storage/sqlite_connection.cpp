@@ -53,6 +53,12 @@ void statement::bind(int at, std::string_view value) {
                               value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 
+void statement::bind(int at, text value) {
+    auto const& all = value.characters;
+    check(sqlite3_bind_text64(prepared_.get(), at, all.data() == nullptr ? "" : all.data(),
+                              all.size(), SQLITE_STATIC, SQLITE_UTF8));
+}
+
 void statement::bind(int at, blob value) {
     check(value.bytes.empty() ? sqlite3_bind_zeroblob(prepared_.get(), at, 0)
                               : sqlite3_bind_blob64(prepared_.get(), at, value.bytes.data(),

@@ -26,6 +26,11 @@ struct blob {
     std::string_view bytes{};
 };
 
+/// Bound as text, and not copied: it must outlive the statement's run.
+struct text {
+    std::string_view characters{};
+};
+
 /// What a statement answers, row by row. The statement is free again when this is dropped.
 class rows {
 public:
@@ -148,6 +153,7 @@ private:
     void bind(int at, message_id const& value) {
         bind(at, to_string(value));
     }
+    void bind(int at, text value);
     void bind(int at, blob value);
     template <class Value>
     void bind(int at, std::optional<Value> const& value) {

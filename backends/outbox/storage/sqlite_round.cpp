@@ -2,6 +2,7 @@
 //
 // One round: settle, renew, promote, read, in one transaction under the fence.
 #include <algorithm>
+#include <limits>
 
 #include "outbox/error.hpp"
 #include "outbox/storage/sql_columns.hpp"
@@ -135,16 +136,34 @@ void worker::read_due(std::string_view key, reading& part) {
 
 void worker::read_ready(reading& part) {
     // From the first on, past what is in hand: so one that turned up late, or was handed back, is
-    // found in its place. Only the index is read.
-    auto line = sql_.ready.run();
-    while (line.next()) {
-        auto const sequence = line.integer(0);
-        if (in_hand_.contains(sequence)) continue;
-        if (part.full()) {
-            part.reply.more = true;
-            return;
+    // found in its place.
+    auto next = next_ready(std::numeric_limits<sequence_number>::min());
+    if (next && !part.full()) {
+        if (part.wants.alone) {
+            hand_out(*next, part);
+            next = next_ready(*next);
+        } else {
+            read_ready_from(*next, part);
+            next = next_ready(part.last);
         }
-        hand_out(sequence, part);
+    }
+    if (next) part.reply.more = true;
+}
+
+std::optional<sequence_number> worker::next_ready(sequence_number after) {
+    auto line = sql_.ready.run(after);
+    while (line.next()) {
+        if (!in_hand_.contains(line.integer(0))) return line.integer(0);
+    }
+    return std::nullopt;
+}
+
+/// One statement for all of them, as long as there is room.
+void worker::read_ready_from(sequence_number first, reading& part) {
+    auto line = sql_.ready_records.run(first);
+    while (!part.full() && line.next()) {
+        part.last = line.integer(0);
+        if (in_hand_.insert(part.last).second) take_in(line, part);
     }
 }
 
@@ -160,6 +179,10 @@ void worker::hand_out(sequence_number sequence, reading& part) {
 void worker::fetch(sequence_number sequence, reading& part) {
     auto stored = sql_.one.run(sequence);
     if (!stored.next()) return;
+    take_in(stored, part);
+}
+
+void worker::take_in(rows const& stored, reading& part) {
     row_reader from{stored};
     auto const& one = part.reply.read.add(read_row<record>(from));
     part.bytes += static_cast<std::int64_t>(one.size_bytes());

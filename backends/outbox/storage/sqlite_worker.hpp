@@ -55,7 +55,7 @@ private:
         statement remove, stamp, retry, follow, schedule, bury;
         statement any_ready, any_scheduled_due, scheduled_due, draw_sequence, promote;
         statement accuse, buried_since, next_retrying_key, any_retrying, first_dead, next_dead_key;
-        statement ready, retrying, one;
+        statement ready, retrying, one, ready_records;
     };
 
     /// One round's reading. `alone`: the one record, chosen and not yet looked at.
@@ -64,6 +64,7 @@ private:
         round_reply& reply;
         std::int64_t bytes{0};
         std::int32_t taken{0};
+        sequence_number last{0};  ///< of those that were read from the line
         std::optional<sequence_number> alone{};
 
         [[nodiscard]] bool full() const;
@@ -90,8 +91,13 @@ private:
     void read(reading& part);
     void read_due(std::string_view key, reading& part);
     void read_ready(reading& part);
+    void read_ready_from(sequence_number first, reading& part);
+    /// The first ready record behind that one which is not in hand; only the index is read.
+    [[nodiscard]] std::optional<sequence_number> next_ready(sequence_number after);
     void hand_out(sequence_number sequence, reading& part);
     void fetch(sequence_number sequence, reading& part);
+    /// Takes the record that `stored` stands at.
+    static void take_in(rows const& stored, reading& part);
 
     /// Calls `visit(key, first sequence, due)` for each key with retrying records, until it says
     /// false.

@@ -79,14 +79,20 @@ worker::statements::statements(sqlite3* on, table_name const& table) {
         " where state = 3 and coalesce(key, '') = ?1 order by sequence limit 1");
 
     ready = prepare(
-        "select sequence from outbox indexed by outbox_ready where state = 0 order by sequence");
+        "select sequence from outbox indexed by outbox_ready where state = 0 and sequence > ?1"
+        " order by sequence");
     retrying = prepare(
         "select sequence, deaths from outbox indexed by outbox_retrying"
         " where state = 1 and coalesce(key, '') = ?1 order by sequence");
-    one = prepare("select " + columns_of<record>() +
-                  " from (select *, 0 as partition,"
-                  " iif(state = 0, max(coalesce(not_before, 0) - {now}, 0), 0) as remaining"
-                  " from outbox where sequence = ?1)");
+    // The clock is asked only for a row of plain SQL whose time has not come.
+    auto const columns =
+        "select " + columns_of<record>() +
+        " from (select *, 0 as partition, iif(state = 0 and not_before is not null,"
+        " max(not_before - {now}, 0), 0) as remaining from outbox ";
+    one = prepare(columns + "where sequence = ?1)");
+    ready_records = prepare(columns +
+                            "indexed by outbox_ready where state = 0 and sequence >= ?1"
+                            " order by sequence)");
 }
 
 }  // namespace outbox::sqlite
