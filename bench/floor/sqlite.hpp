@@ -2,13 +2,15 @@
 //
 // What a careful person writes by hand on SQLite's C API, on the library's own table: rows read in
 // order at a cursor, handed to the broker as they are read, deleted by their numbers in one
-// transaction a batch; and inserts in the caller's transaction. Every statement is prepared once.
-// No lease, no fence, no retry: for comparison only.
+// transaction a batch, some at a time; and inserts in the caller's transaction. Every statement is
+// prepared once. No lease, no fence, no retry: for comparison only.
 #pragma once
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -18,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+#include "floor/jetstream.hpp"
+#include "outbox/broker/memory.hpp"
 #include "outbox/concepts.hpp"
 #include "outbox/message_id.hpp"
 #include "outbox/record.hpp"
@@ -59,6 +63,9 @@ public:
     [[nodiscard]] std::int64_t number(int column) const {
         return sqlite3_column_int64(prepared_.get(), column);
     }
+    [[nodiscard]] char const* text(int column) const {
+        return reinterpret_cast<char const*>(sqlite3_column_text(prepared_.get(), column));
+    }
     [[nodiscard]] std::string_view bytes(int column) const {
         auto const* const data =
             static_cast<char const*>(sqlite3_column_blob(prepared_.get(), column));
@@ -79,78 +86,124 @@ private:
     std::unique_ptr<sqlite3_stmt, finalize> prepared_{};
 };
 
-/// To any of the library's brokers that answers at once.
+/// The library's memory double, as the loop below publishes to it.
+class memory_channel {
+public:
+    explicit memory_channel(outbox::memory_broker& to) : to_{to.connect({.signal = nobody_})} {}
+    memory_channel(memory_channel const&) = delete;
+    memory_channel& operator=(memory_channel const&) = delete;
+
+    void publish(std::string_view id, char const* topic, std::string_view payload) {
+        outbox::record one;
+        one.id = outbox::parse_message_id(id).value_or(outbox::message_id{});
+        one.topic = topic;
+        one.payload = payload;
+        outbox::dispatch const out{.token = ++sent_, .message = &one};
+        to_.send({&out, 1});
+    }
+    /// It has answered already.
+    void wait_for_all_but(std::size_t /*open*/) {
+        receipts_.clear();
+        to_.collect(receipts_);
+        for (auto const& one : receipts_) {
+            if (one.what != outbox::outcome::accepted) throw std::runtime_error{one.reason};
+        }
+    }
+
+private:
+    outbox::wakeup nobody_{};
+    outbox::memory_broker::channel to_;
+    outbox::attempt_token sent_{0};
+    std::vector<outbox::receipt> receipts_{};
+};
+
+/// JetStream, with the ids that the library gives it.
+class jetstream_channel {
+public:
+    explicit jetstream_channel(std::string const& url) : to_{url} {}
+
+    void publish(std::string_view id, char const* topic, std::string_view payload) {
+        id_.assign("outbox.").append(id);
+        to_.publish(topic, payload, id_.c_str());
+    }
+    void wait_for_all_but(std::size_t open) {
+        to_.wait_for_all_but(open);
+    }
+
+private:
+    jetstream to_;
+    std::string id_{};
+};
+
 template <class Channel>
 class sqlite_relay {
 public:
     /// Deletions are not synced one by one, as the library's are not: a power failure costs copies.
-    sqlite_relay(sqlite3* on, Channel to, int batch)
-        : to_{std::move(to)},
+    sqlite_relay(sqlite3* on, Channel& to, int batch)
+        : to_{to},
           batch_{batch},
           settings_{on, "pragma synchronous = normal"},
           begin_{on, "begin immediate"},
           commit_{on, "commit"},
           read_{on,
-                "select sequence, id, topic, key, headers, payload"
+                "select sequence, id, topic, payload, key, headers"
                 " from outbox indexed by outbox_ready where state = 0 and sequence > ?1"
                 " order by sequence limit ?2"},
-          remove_{on, "delete from outbox where sequence = ?1"} {
+          remove_{on, "delete from outbox where sequence in (" + parameters() + ')'} {
         settings_.run();
     }
 
-    /// Until nothing is left. Returns how many there were.
-    std::size_t drain() {
-        std::size_t all = 0;
-        while (publish() > 0) {
-            begin_.run();
-            for (auto const sequence : accepted()) {
-                remove_.bind(1, sequence);
-                remove_.run();
-                ++all;
-            }
-            commit_.run();
-        }
-        return all;
+    /// Until nothing is left. One batch is on its way while the next one is read.
+    void drain() {
+        std::vector<std::int64_t> before;
+        std::vector<std::int64_t> page;
+        do {
+            publish(page);
+            to_.wait_for_all_but(page.size());
+            remove(before);
+            std::swap(before, page);
+        } while (!before.empty());
     }
 
 private:
-    std::size_t publish() {
-        std::size_t sent = 0;
+    /// By so many numbers a statement: one for each row opens all indexes anew each time.
+    static constexpr std::size_t at_once = 64;
+
+    [[nodiscard]] static std::string parameters() {
+        std::string all{"?"};
+        for (std::size_t i = 1; i < at_once; ++i) all += ", ?";
+        return all;
+    }
+    void remove(std::span<std::int64_t const> numbers) {
+        if (numbers.empty()) return;
+        begin_.run();
+        while (!numbers.empty()) {
+            auto const some = numbers.first(std::min(numbers.size(), at_once));
+            int at = 0;
+            for (auto const sequence : some) remove_.bind(++at, sequence);
+            // The last ones again, so that none of another round is left there.
+            while (at < static_cast<int>(at_once)) remove_.bind(++at, some.back());
+            remove_.run();
+            numbers = numbers.subspan(some.size());
+        }
+        commit_.run();
+    }
+    void publish(std::vector<std::int64_t>& page) {
+        page.clear();
         read_.bind(1, cursor_);
         read_.bind(2, batch_);
         while (read_.next()) {
-            outbox::record one;
-            one.sequence = cursor_ = read_.number(0);
-            one.id = outbox::parse_message_id(read_.bytes(1)).value_or(outbox::message_id{});
-            one.topic = read_.bytes(2);
-            one.key = read_.bytes(3);
-            one.headers = read_.bytes(4);
-            one.payload = read_.bytes(5);
-            outbox::dispatch const out{.token = static_cast<outbox::attempt_token>(cursor_),
-                                       .message = &one};
-            to_.send({&out, 1});
-            ++sent;
+            cursor_ = read_.number(0);
+            page.push_back(cursor_);
+            to_.publish(read_.bytes(1), read_.text(2), read_.bytes(3));
         }
         read_.reset();
-        return sent;
-    }
-    [[nodiscard]] std::span<std::int64_t const> accepted() {
-        receipts_.clear();
-        numbers_.clear();
-        to_.collect(receipts_);
-        for (auto const& one : receipts_) {
-            if (one.what == outbox::outcome::accepted)
-                numbers_.push_back(static_cast<std::int64_t>(one.token));
-        }
-        return numbers_;
     }
 
-    Channel to_;
+    Channel& to_;
     int batch_;
     sqlite_statement settings_, begin_, commit_, read_, remove_;
     std::int64_t cursor_{0};
-    std::vector<outbox::receipt> receipts_{};
-    std::vector<std::int64_t> numbers_{};
 };
 
 class sqlite_insert {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// SQLite beside loops on its C API. The broker is the memory double in both, which answers at once
-// and keeps nothing: SQLite waits for no server either, so that nothing hides what our own code
-// costs.
+// SQLite beside loops on its C API: with JetStream, as all relays are measured; and with the memory
+// double, which answers at once and keeps nothing, so that nothing hides what our own code costs.
 #include "floor/sqlite.hpp"
 #include "goals/goal.hpp"
 #include "goals/site.hpp"
@@ -25,9 +24,10 @@ public:
         outbox::sqlite_storage::migrate(sql.handle());
         sink.keep_copies(false);
     }
-    [[nodiscard]] auto box() const {
+    template <class Broker>
+    [[nodiscard]] auto box(Broker to) const {
         return outbox::basic_outbox{outbox::sqlite_storage{path},
-                                    sink,
+                                    std::move(to),
                                     {.batch_size = batch},
                                     outbox::system_clock{},
                                     outbox::hard_delete{}};
@@ -55,7 +55,7 @@ int transactions(load const& wanted, int rows) {
 
 figures enqueued(servers& on, std::string const& name, load const& wanted, int rows) {
     file at;
-    auto box = at.box();
+    auto box = at.box(at.sink);
     auto const keys = keys_of(wanted);
     std::string const payload(static_cast<std::size_t>(wanted.payload_bytes), 'x');
     std::size_t next = 0;
@@ -97,32 +97,50 @@ void fill(file& at, load const& wanted) {
     at.sql("pragma wal_checkpoint(truncate)");
 }
 
-void require_all(file const& at, load const& wanted) {
-    if (at.sink.count() == static_cast<std::uint64_t>(wanted.messages) &&
+void require_all(file const& at, load const& wanted, std::uint64_t arrived) {
+    if (arrived == static_cast<std::uint64_t>(wanted.messages) &&
         at.sql("select count(*) from outbox") == "0") {
         return;
     }
     throw std::runtime_error{"messages were left behind, or sent twice"};
 }
 
-figures drained(servers& on, std::string const& name, load const& wanted) {
-    file at;
+template <class Broker>
+figures drained(servers& on, std::string const& name, load const& wanted, file& at, Broker to) {
     fill(at, wanted);
-    auto box = at.box();
+    auto box = at.box(std::move(to));
     auto worker = box.make_worker();
-    auto read = timed(on, name, wanted.messages, [&] { worker.drain(std::chrono::hours{1}); });
-    require_all(at, wanted);
+    return timed(on, name, wanted.messages, [&] { worker.drain(std::chrono::hours{1}); });
+}
+
+template <class Channel>
+figures drained_by_hand(servers& on, std::string const& name, load const& wanted, file& at,
+                        Channel& to) {
+    fill(at, wanted);
+    support::sqlite_handle const sql{at.path};
+    floor::sqlite_relay loop{sql.handle(), to, batch};
+    return timed(on, name, wanted.messages, [&] { loop.drain(); });
+}
+
+figures to_memory(servers& on, std::string const& name, load const& wanted, bool by_hand) {
+    file at;
+    floor::memory_channel channel{at.sink};
+    auto read = by_hand ? drained_by_hand(on, name, wanted, at, channel)
+                        : drained(on, name, wanted, at, at.sink);
+    require_all(at, wanted, at.sink.count());
     return read;
 }
 
-figures drained_by_hand(servers& on, std::string const& name, load const& wanted) {
+figures to_jetstream(servers& on, std::string const& name, load const& wanted, bool by_hand) {
+    site const empty_stream{on, wanted};
     file at;
-    fill(at, wanted);
-    outbox::wakeup nobody;
-    support::sqlite_handle const sql{at.path};
-    floor::sqlite_relay loop{sql.handle(), at.sink.connect({.signal = nobody}), batch};
-    auto read = timed(on, name, wanted.messages, [&] { loop.drain(); });
-    require_all(at, wanted);
+    floor::jetstream_channel channel{on.nats.url()};
+    outbox::jetstream_options options;
+    options.connection.url = on.nats.url();
+    options.streams = {"BENCH"};
+    auto read = by_hand ? drained_by_hand(on, name, wanted, at, channel)
+                        : drained(on, name, wanted, at, outbox::jetstream_broker{options});
+    require_all(at, wanted, on.admin.extent_of("BENCH").messages);
     return read;
 }
 
@@ -132,8 +150,10 @@ family sqlite_family(std::shared_ptr<servers> const& on, load const& wanted) {
     family all{.name = "sqlite"};
     using enum goal::kind;
     all.goals = {
-        {"sqlite_relay", "SQLite relay against the loop on the C API", "sqlite relay",
+        {"sqlite_relay", "SQLite to JetStream against the loop on the C API", "sqlite relay",
          "floor sqlite relay", at_least, 0.9},
+        {"sqlite_relay_alone", "the same to a broker that costs nothing", "sqlite to memory",
+         "floor sqlite to memory", shown, 0},
         {"sqlite_enqueue", "one message a transaction against an insert on the C API",
          "sqlite enqueue", "floor sqlite enqueue", at_least, 0.9},
         {"sqlite_enqueue_bulk", "100 messages a transaction against inserts on the C API",
@@ -144,8 +164,13 @@ family sqlite_family(std::shared_ptr<servers> const& on, load const& wanted) {
     };
     using text = std::string const&;
     add("floor sqlite relay",
-        [=](servers& here, text name) { return drained_by_hand(here, name, wanted); });
-    add("sqlite relay", [=](servers& here, text name) { return drained(here, name, wanted); });
+        [=](servers& here, text name) { return to_jetstream(here, name, wanted, true); });
+    add("sqlite relay",
+        [=](servers& here, text name) { return to_jetstream(here, name, wanted, false); });
+    add("floor sqlite to memory",
+        [=](servers& here, text name) { return to_memory(here, name, wanted, true); });
+    add("sqlite to memory",
+        [=](servers& here, text name) { return to_memory(here, name, wanted, false); });
     add("floor sqlite enqueue",
         [=](servers& here, text name) { return inserted(here, name, wanted, 1); });
     add("sqlite enqueue",

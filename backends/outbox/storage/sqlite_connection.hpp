@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -111,6 +112,14 @@ public:
         while (all.next()) {
         }
         return changed();
+    }
+    /// Runs it to its end with `values`, and behind them these numbers; what is left of its
+    /// parameters is null.
+    template <class... Values>
+    void execute_for(std::span<std::int64_t const> numbers, Values const&... values) {
+        int at = sizeof...(values);
+        for (auto const number : numbers) bind(++at, number);
+        execute(values...);
     }
     template <class... Values>
     [[nodiscard]] bool any(Values const&... values) {

@@ -37,7 +37,10 @@ round_reply worker::exchange(round_request const& request) {
     bool const promotes = held_ && request.promote && sql_.any_scheduled_due.any();
     within(purpose_of(request, promotes), [&](lease_row const& row) {
         if (!keeps(request, row, reply)) return;
+        removed_.clear();
+        stamped_.clear();
         for (auto const& one : request.settlements) settle(one, row);
+        settle_published(row, 1);
         for (auto const& one : request.renewals) renew(one, request.lease, row);
         if (promotes) promote(row, reply);
         if (held_->version != row.version) {
@@ -71,8 +74,8 @@ void worker::settle(settlement const& one, lease_row const& row) {
     if (one.partition != 0 || in_hand_.erase(one.sequence) == 0) return;
     auto const due = row.now + one.delay.count();
     switch (one.what) {
-        case fate::remove: sql_.remove.execute(one.sequence); break;
-        case fate::stamp: sql_.stamp.execute(one.sequence, row.now); break;
+        case fate::remove: removed_.push_back(one.sequence); break;
+        case fate::stamp: stamped_.push_back(one.sequence); break;
         case fate::retry: sql_.retry.execute(one.sequence, due, one.attempts, one.error); break;
         case fate::follow: sql_.follow.execute(one.sequence, row.now); break;
         case fate::schedule: sql_.schedule.execute(one.sequence, due); break;
@@ -80,6 +83,19 @@ void worker::settle(settlement const& one, lease_row const& row) {
         case fate::hand_back: return;
     }
     if (one.sequence == row.suspect) sql_.clear_suspect.execute();
+    settle_published(row, sequences_at_once);
+}
+
+/// Writes what was removed or stamped, once it is as many.
+void worker::settle_published(lease_row const& row, std::size_t at_least) {
+    if (removed_.size() >= at_least) {
+        sql_.remove.execute_for(removed_);
+        removed_.clear();
+    }
+    if (stamped_.size() >= at_least) {
+        sql_.stamp.execute_for(stamped_, row.now);
+        stamped_.clear();
+    }
 }
 
 void worker::renew(renewal const& one, duration lease, lease_row const& row) {

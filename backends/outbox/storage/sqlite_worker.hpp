@@ -47,6 +47,10 @@ private:
         epoch_number epoch{0};
         std::int64_t version{0};
     };
+    /// What was published is removed or stamped by so many numbers a statement: to open the table
+    /// and all its indexes takes as long as to change a row.
+    static constexpr int sequences_at_once = 64;
+
     struct statements {
         statements(sqlite3* on, table_name const& table);
 
@@ -86,6 +90,7 @@ private:
     [[nodiscard]] bool keeps(round_request const& request, lease_row const& row,
                              round_reply& reply);
     void settle(settlement const& one, lease_row const& row);
+    void settle_published(lease_row const& row, std::size_t at_least);
     void renew(renewal const& one, duration lease, lease_row const& row);
     void promote(lease_row const& row, round_reply& reply);
     void read(reading& part);
@@ -113,6 +118,8 @@ private:
     std::string id_;
     std::optional<holding> held_{};
     std::unordered_set<sequence_number> in_hand_{};
+    /// Of the transaction that runs: settled, and not yet written.
+    std::vector<sequence_number> removed_{}, stamped_{};
 };
 
 }  // namespace outbox::sqlite

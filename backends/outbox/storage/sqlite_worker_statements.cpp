@@ -2,6 +2,7 @@
 //
 // The statements of a worker's session, prepared once. Each names the index that it walks: without
 // that it fails, instead of sorting the backlog in every round.
+#include <string>
 #include <string_view>
 
 #include "outbox/storage/sql_columns.hpp"
@@ -28,9 +29,15 @@ worker::statements::statements(sqlite3* on, table_name const& table) {
     clear_suspect = prepare("update outbox_partition set suspect = null");
 
     // Settling: by exact sequence, and only what can be in hand.
-    remove = prepare("delete from outbox where sequence = ?1 and state in (0, 1)");
-    stamp = prepare(
-        "update outbox set state = 4, published_at = ?2 where sequence = ?1 and state in (0, 1)");
+    auto const behind = [](int values) {
+        std::string list;
+        for (int i = 0; i < sequences_at_once; ++i) {
+            list += (i == 0 ? "(?" : ", ?") + std::to_string(values + 1 + i);
+        }
+        return " where sequence in " + list + ") and state in (0, 1)";
+    };
+    remove = prepare("delete from outbox" + behind(0));
+    stamp = prepare("update outbox set state = 4, published_at = ?1" + behind(1));
     retry = prepare(
         "update outbox set state = 1, due = ?2, attempts = ?3, last_error = ?4"
         " where sequence = ?1 and state in (0, 1)");
