@@ -90,12 +90,13 @@ insert into outbox_partition (partition) select generate_series(0, 63);
 -- To be called in the transaction that adds messages by plain SQL: its commit wakes a worker that
 -- waits. Who waits holds the lock alone; see docs/decisions/0011-wake-up-across-processes.md. Not
 -- for transactions that are to be prepared (PREPARE TRANSACTION).
-create function outbox_wake() returns void language sql volatile
+create function outbox_wake() returns boolean language sql volatile
 begin atomic
     select case when pg_try_advisory_xact_lock_shared('outbox'::regclass::oid::integer, 1870034018)
-                then null
-                when pg_notification_queue_usage() > 0.5 then null
-                else pg_notify('message_outbox_' || 'outbox'::regclass::oid::text, '') end;
+                then true
+                when pg_notification_queue_usage() > 0.5 then true
+                else pg_notify('message_outbox_' || 'outbox'::regclass::oid::text, '') is not null
+           end;
 end;
 
 -- For programs that write SQL: the payload is the text as it stands, in UTF-8. (A text literal put

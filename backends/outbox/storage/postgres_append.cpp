@@ -8,7 +8,6 @@
 
 #include "outbox/storage/postgres_blocking.hpp"
 #include "outbox/storage/postgres_statements.hpp"
-#include "outbox/storage/postgres_watching.hpp"
 
 namespace outbox::postgres {
 
@@ -27,6 +26,9 @@ select d.id, d.chosen, d.topic, d.key, d.headers, d.payload, d.not_before,
        case when d.not_before > clock_timestamp() then 2 else 0 end, d.not_before
   from unnest($1, $2, $3, $4, $5, $6, $7) with ordinality
        as d(id, chosen, topic, key, headers, payload, not_before, place))";
+// It is parsed and planned for each message, which takes longer than to insert one.
+constexpr std::string_view insert_one_sql =
+    "insert into outbox (id, topic, key, headers, payload) select $1, $2, $3, $4, $5";
 constexpr std::string_view in_order = "\n order by d.place";
 
 constexpr std::string_view compare_sql = R"(
@@ -75,7 +77,16 @@ void lock_keys(PGconn* on, append_statements const& sql, std::span<draft const> 
     if (!keys.empty()) static_cast<void>(execute(on, sql.lock_keys, parameters{keys}));
 }
 
+bool is_ordinary(draft const& one) {
+    return !one.caller_chose_id && !one.not_before;
+}
+
 std::size_t insert(PGconn* on, append_statements const& sql, std::span<draft const* const> drafts) {
+    if (drafts.size() == 1 && is_ordinary(*drafts[0])) {
+        auto const& one = *drafts[0];
+        parameters const values{one.id, one.topic, one.key, one.headers, byte_string{one.payload}};
+        return std::stoul(PQcmdTuples(execute(on, sql.insert_one, values).get()));
+    }
     parameters values;
     bool chosen = false;
     values.add_array(drafts, [](auto const* one) { return one->id; });
@@ -143,9 +154,14 @@ void insert_in_groups(PGconn* on, append_statements const& sql, std::span<draft 
 
 append_statements::append_statements(table_name const& table, bool announce) {
     auto const name = table.qualified();
-    std::string sql{insert_sql};
-    if (announce) sql.append("\n where ").append(announcing);
-    insert = render(sql.append(in_order), name);
+    std::string one{insert_one_sql};
+    std::string many{insert_sql};
+    if (announce) {
+        one.append(" where outbox_wake()");
+        many.append("\n where (select outbox_wake())");
+    }
+    insert_one = render(one, name);
+    insert = render(many.append(in_order), name);
     insert_chosen = insert + "\n    on conflict (id) where caller_chose_id do nothing";
     compare = render(compare_sql, name);
     lock_keys = render(lock_keys_sql, name);

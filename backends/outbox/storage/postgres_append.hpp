@@ -17,6 +17,7 @@ namespace outbox::postgres {
 struct append_statements {
     append_statements(table_name const& table, bool announce);
 
+    std::string insert_one;     ///< $1 id, $2 topic, $3 key, $4 headers, $5 payload
     std::string insert;         ///< $1 … $8: the columns of a draft, as arrays
     std::string insert_chosen;  ///< the same, leaving out ids that are stored already
     std::string compare;        ///< $1 ids, $2 topics, $3 keys, $4 headers, $5 payloads

@@ -6,7 +6,7 @@
 // and who gets the lock has seen the end of all that was not announced.
 //
 // Lock and channel go by the number of the table, which is the same under any search path; the
-// number beside it in the lock is "outb" in ASCII. The function outbox_wake does the same.
+// number beside it in the lock is "outb" in ASCII. The function outbox_wake is what producers call.
 #pragma once
 
 #include <string_view>
@@ -14,15 +14,6 @@
 namespace outbox::postgres {
 
 inline constexpr std::string_view channel = "message_outbox_";
-
-/// A condition for the statement that adds: always true, and evaluated once. Announcements that
-/// nobody fetches would in the end make commits fail, so a full queue gets no more of them.
-inline constexpr std::string_view announcing = R"(
-   (select case when pg_try_advisory_xact_lock_shared('outbox'::regclass::oid::integer, 1870034018)
-                then true
-                when pg_notification_queue_usage() > 0.5 then true
-                else pg_notify('message_outbox_' || 'outbox'::regclass::oid::text, '') is not null
-           end))";
 
 /// Answers with a number of `outlook` and the table's. Who can have a share while the lock cannot
 /// be had alone sees that it is held by those who add. A lock that was taken through a pooler would
