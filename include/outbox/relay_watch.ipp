@@ -56,7 +56,7 @@ void relay<Parts>::end_watch() {
 template <class Parts>
 void relay<Parts>::end_watch_when_of_no_use() {
     worked_ = worked_ || done_.read > 0;
-    if (!watching_) return;
+    if (!watching_ || !session_) return;
     auto const at = now();
     try {
         // Under load there may be no wait for long. Another round follows, so nothing is missed.

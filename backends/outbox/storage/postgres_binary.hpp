@@ -6,7 +6,6 @@
 
 #include <libpq-fe.h>
 
-#include <compare>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -63,8 +62,6 @@ struct byte_string {
 struct row_place {
     std::uint32_t block{0};
     std::uint16_t offset{0};
-
-    friend auto operator<=>(row_place const&, row_place const&) = default;
 };
 
 /// PostgreSQL counts microseconds from the year 2000.

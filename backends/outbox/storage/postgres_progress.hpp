@@ -35,13 +35,9 @@ using transaction_id = std::uint64_t;
 /// What a look could see: all transactions below `horizon` had ended, and of those below `next` all
 /// but the open ones.
 struct sight {
-    explicit sight(transaction_id all_ended, transaction_id none_listed = 0,
-                   std::vector<transaction_id> listed = {})
-        : horizon{all_ended}, next{none_listed}, open{std::move(listed)} {}
-
-    transaction_id horizon;
-    transaction_id next;
-    std::vector<transaction_id> open;
+    transaction_id horizon{0};
+    transaction_id next{0};
+    std::vector<transaction_id> open{};
 };
 
 class progress {

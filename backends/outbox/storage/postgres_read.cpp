@@ -8,17 +8,13 @@
 #include <range/v3/action/unique.hpp>
 #include <utility>
 
+#include "outbox/storage/postgres_reading.hpp"
 #include "outbox/storage/postgres_round.hpp"
 #include "outbox/storage/sql_columns.hpp"
 
 namespace outbox::postgres {
 
 namespace {
-
-constexpr std::string_view see = R"(
-select pg_snapshot_xmin(s.now), pg_snapshot_xmax(s.now), o.open
-  from (select pg_current_snapshot() as now) s
-  left join lateral pg_snapshot_xip(s.now) as o(open) on true)";
 
 sight read_sight(result const& rows) {
     row_reader first{rows, 0};
@@ -31,7 +27,7 @@ sight read_sight(result const& rows) {
         from.skip();
         if (!from.next_is_null()) open.push_back(from.number<transaction_id>());
     }
-    return sight{horizon, next, std::move(open)};
+    return {horizon, next, std::move(open)};
 }
 
 }  // namespace
@@ -116,7 +112,7 @@ void round::plan_ready(trip& plan) const {
     values.add(open);
     // Before the read: what has ended then, has ended for the read, too.
     plan.sight = plan.commands.size();
-    plan.commands.push_back({see, {}, "sight"});
+    plan.commands.push_back({sight_sql, {}, "sight"});
     plan.ready = plan.commands.size();
     plan.commands.push_back(light ? command{of_.sql_->read_light, std::move(values), "light"}
                                   : command{of_.sql_->read_ready, std::move(values), "ready"});
@@ -275,7 +271,7 @@ void round::take_drained(result const& rows) {
 /// Which record it is stands in the partition's row before its payload is touched.
 void round::take_alone(trip const& done) {
     std::optional<record> chosen;
-    sight seen{0};
+    sight seen;
     if (done.due && row_count(done.answers[*done.due]) > 0) {
         row_reader from{done.answers[*done.due], 0};
         reply_.more = true;

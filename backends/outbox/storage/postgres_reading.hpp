@@ -55,6 +55,12 @@ select s.place::integer - 1 from unnest($1, $2) with ordinality as s(partition, 
    and (not $3 or (select m.sequence from outbox m
          where m.state = 3 and m.partition = s.partition and m.key = s.key limit 1) is null))";
 
+// What the snapshot of a moment before the read can see; as `sight`, an open transaction a row.
+inline constexpr std::string_view sight_sql = R"(
+select pg_snapshot_xmin(s.now), pg_snapshot_xmax(s.now), o.open
+  from (select pg_current_snapshot() as now) s
+  left join lateral pg_snapshot_xip(s.now) as o(open) on true)";
+
 // A read is the sweep, too: everything above the low-water mark that is not in hand, as seen by one
 // snapshot. Where nobody else wrote since the last one, which shows by the id that our transaction
 // got a moment ago, there is nothing to sweep; nor where all who might have brought something below
