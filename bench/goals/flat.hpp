@@ -67,11 +67,7 @@ struct span {
         return *this;
     }
     [[nodiscard]] figures as(std::string const& name) const {
-        auto const each = spent * (1e6 / messages);
-        return {{name, messages / seconds},
-                {name + ", own us", each.own},
-                {name + ", database us", each.database},
-                {name + ", broker us", each.broker}};
+        return rates(name, messages, seconds, spent);
     }
 };
 

@@ -120,17 +120,23 @@ public:
     std::string payload;
 };
 
+/// How many a second, and the processors' microseconds for each.
+[[nodiscard]] inline figures rates(std::string const& name, double messages, double took,
+                                   processor_time const& spent) {
+    auto const each = spent * (1e6 / messages);
+    return {{name, messages / took},
+            {name + ", own us", each.own},
+            {name + ", database us", each.database},
+            {name + ", broker us", each.broker}};
+}
+
 /// Times `work`, which deals with so many messages: how many a second, and the processors'
 /// microseconds for each.
 template <class Work>
 figures timed(servers& on, std::string const& name, int messages, Work&& work) {
     auto const before = on.spent();
     auto const took = seconds(std::forward<Work>(work));
-    auto const each = (on.spent() - before) * (1e6 / messages);
-    return {{name, messages / took},
-            {name + ", own us", each.own},
-            {name + ", database us", each.database},
-            {name + ", broker us", each.broker}};
+    return rates(name, messages, took, on.spent() - before);
 }
 
 }  // namespace bench::goals

@@ -34,17 +34,28 @@ std::string all_removed(postgres_case& at) {
     return at.run("select count(*) from outbox");
 }
 
+/// Message 1 is in a transaction that is open still; message 2 came after it, and was read.
+struct overtaken {
+    postgres_case at{};
+    support::sql_connection late = at.server.connect();
+    outbox::postgres_storage::session session = overtake();
+    outbox::round_reply first = read(session, 0);
+
+    outbox::postgres_storage::session overtake() {
+        at.storage.begin(late.handle());
+        at.add(late, 1, "");
+        at.put(2, "");
+        auto opened = at.worker();
+        REQUIRE(opened.acquire(support::everything).tenures.size() == 1);
+        return opened;
+    }
+};
+
 }  // namespace
 
 TEST_CASE("a late committer with a lower sequence is read, first, and low does not pass it") {
-    postgres_case at;
-    auto late = at.server.connect();
-    at.storage.begin(late.handle());
-    at.add(late, 1, "");
-    at.put(2, "");
-    auto session = at.worker();
-    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
-    auto const first = read(session, 0);
+    overtaken with;
+    auto& [at, late, session, first] = with;
     REQUIRE(numbers(first) == std::vector{2});
     auto const settled = removals(first);
     CHECK(read(session, 0, settled).read.records.empty());
@@ -64,14 +75,8 @@ TEST_CASE("a late committer with a lower sequence is read, first, and low does n
 }
 
 TEST_CASE("a late committer is read first though nothing but our own transaction came between") {
-    postgres_case at;
-    auto late = at.server.connect();
-    at.storage.begin(late.handle());
-    at.add(late, 1, "");
-    at.put(2, "");
-    auto session = at.worker();
-    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
-    auto const first = read(session, 0);
+    overtaken with;
+    auto& [at, late, session, first] = with;
     REQUIRE(numbers(first) == std::vector{2});
     at.storage.commit(late.handle());
     at.put(3, "");
@@ -80,14 +85,8 @@ TEST_CASE("a late committer is read first though nothing but our own transaction
 }
 
 TEST_CASE("under a transaction that stays open each look begins behind the last, until it ends") {
-    postgres_case at;
-    auto late = at.server.connect();
-    at.storage.begin(late.handle());
-    at.add(late, 1, "");
-    at.put(2, "");
-    auto session = at.worker();
-    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
-    auto reply = read(session, 0);
+    overtaken with;
+    auto& [at, late, session, reply] = with;
     REQUIRE(numbers(reply) == std::vector{2});
     for (std::uint8_t number = 3; number < 7; ++number) {
         at.put(number, "");
