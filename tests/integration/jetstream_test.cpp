@@ -140,6 +140,33 @@ TEST_CASE("an answer from anybody but the stream is no acknowledgement") {
     for (auto* one : {empty, forged, zero}) natsSubscription_Destroy(one);
 }
 
+TEST_CASE("an acknowledgement that comes twice is not taken for that of the next message") {
+    with_stream at;
+    natsSubscription* silent = nullptr;
+    natsConnection_SubscribeSync(&silent, at.client.connection(), "service.silent");
+    natsConnection_Flush(at.client.connection());
+    outbox::testing::publishing to{orders(at.server.url())};
+    // Each message is the only one, so that all reply subjects are the same.
+    CHECK(to.publish("order.created", "stored").what == outcome::accepted);
+    auto const token = to.send(to.add("service.silent", "not stored"));
+    natsMsg* heard = nullptr;
+    REQUIRE(natsSubscription_NextMsg(&heard, silent, 10'000) == NATS_OK);
+    auto const answer = [&](char const* text) {
+        natsConnection_PublishString(at.client.connection(), natsMsg_GetReply(heard), text);
+        natsConnection_Flush(at.client.connection());
+    };
+    answer(R"({"stream":"ORDERS","seq":1})");
+    answer(R"({"stream":"ORDERS","seq":1,"duplicate":true})");
+    answer(R"({"stream":"ORDERS","seq":2})");
+    to.wait_for(2);
+    CHECK(to.receipts.count(token) == 1);
+    answer(R"({"stream":"ORDERS","seq":1})");
+    CHECK(to.publish("order.created", "stored, too").what == outcome::accepted);
+    CHECK(to.receipts.size() == 3);
+    natsMsg_Destroy(heard);
+    natsSubscription_Destroy(silent);
+}
+
 TEST_CASE("a server that dies leaves no receipt for what its stream does not hold") {
     with_stream at;
     {

@@ -2,6 +2,7 @@
 #include "outbox/broker/jetstream_reply.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -31,30 +32,28 @@ bool take(std::string_view& from, std::string_view text) {
     return true;
 }
 
-/// The stream of an acknowledgement in the form in which nats-server writes it; nothing for all
-/// that takes a parser. There is one a message.
-std::optional<std::string_view> plainly_acknowledged(std::string_view text) {
+/// An acknowledgement in the form in which nats-server writes it; nothing for all that takes a
+/// parser. There is one a message.
+std::optional<acknowledgement> plainly_acknowledged(std::string_view text) {
     if (!take(text, R"({"stream":")")) return std::nullopt;
     auto const stream = text.substr(0, text.find('"'));
     auto const is_plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '\\'; };
     if (!std::ranges::all_of(stream, is_plain)) return std::nullopt;
     text.remove_prefix(stream.size());
     if (!take(text, R"(", "seq":)") && !take(text, R"(","seq":)")) return std::nullopt;
-    constexpr std::size_t digits_of_any = 19;  // of 64 bits, with and without a sign
-    auto const digits = text.substr(0, text.find_first_not_of("0123456789"));
-    if (digits.empty() || digits.front() == '0' || digits.size() > digits_of_any)
-        return std::nullopt;
-    text.remove_prefix(digits.size());
+    std::uint64_t sequence = 0;
+    auto const parsed = std::from_chars(text.data(), text.data() + text.size(), sequence);
+    if (parsed.ec != std::errc{} || sequence == 0 || text.front() == '0') return std::nullopt;
+    text.remove_prefix(static_cast<std::size_t>(parsed.ptr - text.data()));
     if (text != "}" && text != R"(,"duplicate": true})" && text != R"(,"duplicate":true})")
         return std::nullopt;
-    return stream;
+    return acknowledgement{outcome::accepted, std::string{stream}, {}, sequence};
 }
 
 }  // namespace
 
 acknowledgement read_acknowledgement(std::string_view text) {
-    if (auto const stream = plainly_acknowledged(text))
-        return {outcome::accepted, std::string{*stream}, {}};
+    if (auto said = plainly_acknowledged(text)) return *std::move(said);
     auto const parsed = nlohmann::json::parse(text, nullptr, false);
     if (!parsed.is_object()) return {outcome::unknown, {}, "the reply is no acknowledgement"};
     if (auto const failed = parsed.find("error"); failed != parsed.end() && failed->is_object()) {
@@ -66,7 +65,7 @@ acknowledgement read_acknowledgement(std::string_view text) {
         !sequence->is_number_unsigned() || sequence->get<std::uint64_t>() == 0) {
         return {outcome::unknown, {}, "the reply names no stream and sequence"};
     }
-    return {outcome::accepted, stream->get<std::string>(), {}};
+    return {outcome::accepted, stream->get<std::string>(), {}, sequence->get<std::uint64_t>()};
 }
 
 }  // namespace outbox::nats_rules

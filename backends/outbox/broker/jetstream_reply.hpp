@@ -40,6 +40,7 @@ struct acknowledgement {
     outcome what{outcome::unknown};
     std::string stream{};
     std::string reason{};
+    std::uint64_t sequence{0};  ///< in the stream
 };
 
 /// Reads a reply. Accepted only with a stream and a sequence above zero: any service may answer on

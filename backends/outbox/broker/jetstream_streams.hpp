@@ -27,6 +27,9 @@ public:
     /// was named is missing, `unsafe_setup` when it has a flaw.
     known_streams(link const& server, jetstream_options const& options, channel_setup const& setup);
 
+    [[nodiscard]] bool knows(std::string const& stream) const {
+        return streams_.contains(stream);
+    }
     /// The meaning of an acknowledgement by this stream.
     [[nodiscard]] receipt acknowledged(attempt_token token, std::string const& stream) const;
     /// The meaning of "nobody takes this topic".

@@ -87,6 +87,7 @@ void nats_broker::channel::state::hand_over(std::vector<dispatch> const& message
     bool const answered =
         link.await_answer(flush_milliseconds) && link.usable() && !link.write_failed();
     if (!answered) return link.heard().break_off();
+    link.let_go();
     bool const complained = !link.denied_text().empty();
     auto const refusals = denied();
     for (auto const& one : written) {
@@ -109,7 +110,7 @@ bool nats_broker::channel::state::write(std::vector<dispatch> const& messages,
         nats_rules::owned_message message;
         auto status = nats_rules::make_message(message, *one.message);
         if (status == NATS_OK) {
-            status = natsConnection_PublishMsg(link.handle(), message.get());
+            status = link.publish(std::move(message));
             if (status != NATS_OK && status != NATS_MAX_PAYLOAD) return false;
         }
         if (status == NATS_OK) {

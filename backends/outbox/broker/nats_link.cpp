@@ -64,13 +64,16 @@ void on_reply(natsConnection* /*connection*/, natsSubscription* /*subscription*/
     std::string_view const subject{natsMsg_GetSubject(message)};
     auto const digits = subject.substr(subject.rfind('.') + 1);
     auto const* const end = digits.data() + digits.size();
-    auto const parsed = std::from_chars(digits.data(), end, heard.token);
+    auto const parsed = std::from_chars(digits.data(), end, heard.number);
     if (parsed.ec != std::errc{} || parsed.ptr != end) return;
     mine->put(std::move(heard));
 }
 
 /// A connection that is idle is looked after no more often.
 constexpr std::chrono::seconds min_ping{1};
+
+/// Of payload that was published and is not let go of yet.
+constexpr std::size_t most_kept_bytes = std::size_t{1} << 20U;
 
 std::int64_t milliseconds(duration time) {
     auto const whole = std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
@@ -251,6 +254,19 @@ bool link::write_failed() const {
     char const* text = nullptr;
     auto const status = natsConnection_GetLastError(connection_, &text);
     return status != NATS_OK && status != NATS_NOT_PERMITTED;
+}
+
+natsStatus link::publish(owned_message message) {
+    auto const status = natsConnection_PublishMsg(connection_, message.get());
+    published_bytes_ += static_cast<std::size_t>(natsMsg_GetDataLength(message.get()));
+    published_.push_back(std::move(message));
+    if (published_bytes_ >= most_kept_bytes) let_go();
+    return status;
+}
+
+void link::let_go() {
+    published_.clear();
+    published_bytes_ = 0;
 }
 
 void link::listen(std::string const& inbox, std::chrono::milliseconds limit) {

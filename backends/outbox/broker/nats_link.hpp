@@ -38,7 +38,7 @@ using owned_message = owned<natsMsg, natsMsg_Destroy>;
 
 /// What came back for one publish attempt, not yet understood.
 struct reply {
-    attempt_token token{0};
+    std::uint64_t number{0};  ///< which ends the reply subject
     owned_message message{};
 
     [[nodiscard]] bool no_responders() const {
@@ -103,6 +103,13 @@ public:
     /// the library would garble what follows.
     [[nodiscard]] bool write_failed() const;
 
+    /// Writes the message, or buffers it for a thread of the library to write. It is kept until
+    /// `let_go`.
+    [[nodiscard]] natsStatus publish(owned_message message);
+    /// Destroys what was published, all at once: the library hands each message over to a thread of
+    /// its own, and to wake that for each one costs as much as to publish it.
+    void let_go();
+
     /// From now on hears what arrives on the inbox's subjects. Throws `unsafe_setup` when the user
     /// may not subscribe to it.
     void listen(std::string const& inbox, std::chrono::milliseconds limit);
@@ -121,6 +128,8 @@ private:
     std::uintptr_t number_;
     natsConnection* connection_{nullptr};
     natsSubscription* replies_{nullptr};
+    std::vector<owned_message> published_{};
+    std::size_t published_bytes_{0};
 };
 
 /// `text` of the library for a status, never an address.
