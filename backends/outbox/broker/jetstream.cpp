@@ -12,6 +12,13 @@
 
 namespace outbox {
 
+namespace {
+
+/// With no more than so many on their way, none waits for another.
+constexpr std::size_t worth_no_wait = 16;
+
+}  // namespace
+
 struct jetstream_broker::channel::state {
     nats_rules::link link;
     std::string inbox;
@@ -79,6 +86,10 @@ void jetstream_broker::channel::send(std::span<dispatch const> messages) {
         }
     }
     mine.link.let_go();
+    // The library would write them within a millisecond, which is to fill its buffer.
+    bool const few = mine.sent.open() <= worth_no_wait;
+    if (few && mine.link.flush(1) == nats_rules::link::flushed::failed)
+        mine.link.heard().break_off();
     // The next channel sees whether it was mended.
     if (flawed) mine.link.heard().break_off();
 }

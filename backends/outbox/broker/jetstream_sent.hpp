@@ -44,6 +44,9 @@ public:
         ++open_;
         return at.number;
     }
+    [[nodiscard]] std::size_t open() const {
+        return open_;
+    }
     /// What was sent under this number, if it has no answer yet.
     [[nodiscard]] message const* find(std::uint64_t number) const {
         auto const at = number & place_mask;

@@ -238,16 +238,18 @@ link::~link() {
     natsSubscription_Destroy(replies_);
 }
 
-bool link::await_answer(std::int64_t milliseconds) {
+link::flushed link::flush(std::int64_t milliseconds) {
     // A ping that cannot be written counts as answered in the library (3.4.1, conn.c, `_sendPing`
     // drops the status); all that tells is this thread's last error. That is made a known one
     // first, lest an older one be taken for it.
     constexpr auto known = NATS_INVALID_ARG;
     natsConnection_FlushTimeout(nullptr, 1);
-    if (natsConnection_FlushTimeout(connection_, milliseconds) != NATS_OK) return false;
+    auto const status = natsConnection_FlushTimeout(connection_, milliseconds);
+    if (status == NATS_TIMEOUT) return flushed::unanswered;
+    if (status != NATS_OK) return flushed::failed;
     natsStatus last = NATS_OK;
     nats_GetLastError(&last);
-    return last == NATS_OK || last == known;
+    return last == NATS_OK || last == known ? flushed::answered : flushed::failed;
 }
 
 bool link::write_failed() const {

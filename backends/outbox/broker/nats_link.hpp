@@ -96,9 +96,13 @@ public:
     [[nodiscard]] mailbox& heard() const {
         return *heard_;
     }
-    /// Waits until the server has answered, and so has read all that was written before. False when
-    /// it did not, or may not have.
-    [[nodiscard]] bool await_answer(std::int64_t milliseconds);
+    /// Writes what is buffered, and waits until the server has answered, and so has read all that
+    /// was written before. `failed`: it is unknown what of it went out.
+    enum class flushed : std::uint8_t { answered, unanswered, failed };
+    [[nodiscard]] flushed flush(std::int64_t milliseconds);
+    [[nodiscard]] bool await_answer(std::int64_t milliseconds) {
+        return flush(milliseconds) == flushed::answered;
+    }
     /// Why nothing more may be written, if so: an earlier write that failed half-way on a thread of
     /// the library would garble what follows.
     [[nodiscard]] bool write_failed() const;
