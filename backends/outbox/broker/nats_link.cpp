@@ -56,7 +56,7 @@ void on_error(natsConnection* /*connection*/, natsSubscription* /*subscription*/
     if (auto heard = read_denial(nats_GetLastError(&same))) mine->put(std::move(heard));
 }
 
-void on_reply(natsConnection* /*connection*/, natsSubscription* /*subscription*/, natsMsg* message,
+void on_reply(natsConnection* /*connection*/, natsSubscription* subscription, natsMsg* message,
               void* closure) {
     reply heard{.message = owned_message{message}};
     auto const mine = registry::all().find(closure);
@@ -66,7 +66,12 @@ void on_reply(natsConnection* /*connection*/, natsSubscription* /*subscription*/
     auto const* const end = digits.data() + digits.size();
     auto const parsed = std::from_chars(digits.data(), end, heard.number);
     if (parsed.ec != std::errc{} || parsed.ptr != end) return;
-    mine->put(std::move(heard));
+    if (!mine->put(std::move(heard))) return;
+    // The library wakes this thread for each reply that finds its queue empty. While many are
+    // awaited, some gather first.
+    std::uint64_t queued = 0;
+    if (natsSubscription_QueuedMsgs(subscription, &queued) == NATS_OK && queued == 0)
+        mine->gather();
 }
 
 /// A connection that is idle is looked after no more often.
@@ -122,10 +127,12 @@ void set_encryption(natsOptions* made, nats_tls_options const& tls, std::string 
 
 }  // namespace
 
-void mailbox::put(reply heard) {
+bool mailbox::put(reply heard) {
     std::lock_guard const lock{mutex_};
     replies_.push_back(std::move(heard));
-    if (signal_ != nullptr && replies_.size() >= enough_) signal_->notify();
+    bool const enough = replies_.size() >= enough_;
+    if (signal_ != nullptr && enough) signal_->notify();
+    return signal_ != nullptr && !enough;
 }
 
 void mailbox::wake_for(std::size_t replies) {
@@ -149,6 +156,11 @@ void mailbox::break_off() {
 void mailbox::close() {
     std::lock_guard const lock{mutex_};
     signal_ = nullptr;
+    end_.notify();
+}
+
+void mailbox::gather() {
+    end_.wait(std::chrono::microseconds{300});
 }
 
 void mailbox::take(std::vector<reply>& replies, std::vector<denial>& denied) {

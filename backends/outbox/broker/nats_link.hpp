@@ -56,7 +56,10 @@ class mailbox {
 public:
     explicit mailbox(wakeup& signal) : signal_{&signal} {}
 
-    void put(reply heard);
+    /// True: more of them are awaited before anybody acts on them.
+    bool put(reply heard);
+    /// Waits for a moment, or until nobody is interested any more.
+    void gather();
     void put(denial heard);
     /// Nobody is woken for fewer replies than this; at once for everything else.
     void wake_for(std::size_t replies);
@@ -73,6 +76,7 @@ public:
 private:
     std::mutex mutex_{};
     wakeup* signal_;  ///< null once closed
+    wakeup end_{};
     std::atomic<bool> broken_{false};
     std::vector<reply> replies_{};
     std::vector<denial> denied_{};
