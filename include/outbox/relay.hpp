@@ -188,7 +188,7 @@ private:
     /// Thrown instead of a call by a worker that was given up on.
     struct given_up {};
     struct undecided {
-        slot at{0};
+        slot at{nullptr};
         attempt_token token{0};
         std::string reason{};
     };
