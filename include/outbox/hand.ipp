@@ -195,12 +195,12 @@ inline void hand::committed() {
         }
         auto& of = *at->of;
         --of.dependents;
+        release(at);
         if (stored_[i].what == fate::retry || stored_[i].what == fate::bury) {
             of.uncommitted = false;
             of.busy = false;
+            advance(of);
         }
-        release(at);
-        advance(of);
         forget_if_done(of);
     }
     stored_.clear();
