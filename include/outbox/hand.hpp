@@ -41,8 +41,11 @@ public:
     }
     /// How many of these only wait for their settlement to be stored.
     [[nodiscard]] std::size_t decided() const {
-        return settled_slots_.size() -
-               static_cast<std::size_t>(std::ranges::count(settled_slots_, no_slot));
+        return decided_;
+    }
+    /// All that could be sent is in flight, and the rest is decided.
+    [[nodiscard]] bool all_sent() const {
+        return used_ == decided_ + in_flight_;
     }
     [[nodiscard]] std::int64_t bytes() const {
         return bytes_;
@@ -225,9 +228,9 @@ public:
 
     /// A settlement for a record that was never read: one that a dead worker was accused over.
     void settle_unread(settlement one) {
+        unread_.push_back(one.partition);
         ++shares_[one.partition].open;
         settlements_.push_back(std::move(one));
-        settled_slots_.push_back(no_slot);
     }
     [[nodiscard]] std::span<settlement const> settlements() const {
         return settlements_;
@@ -239,7 +242,7 @@ public:
     template <class Visit>
     void drop(partition_number partition, Visit&& visit);
     [[nodiscard]] bool is_published(slot at) const {
-        return at->published;
+        return at->decided == fate::remove || at->decided == fate::stamp;
     }
     /// True while anything of the partition is in hand or waits to be stored.
     [[nodiscard]] bool holds(partition_number partition) const {
@@ -256,7 +259,6 @@ public:
 private:
     static constexpr unsigned slot_bits = 20;
     static constexpr attempt_token slot_mask = (attempt_token{1} << slot_bits) - 1;
-    static constexpr slot no_slot = nullptr;
 
     /// What the hand has of one partition.
     struct share {
@@ -295,14 +297,14 @@ private:
         record const* what{nullptr};
         std::list<page_in_hand>::iterator memory{};
         line* of{nullptr};      ///< none: the slot is free
-        held* next{nullptr};    ///< in a queue of its line, or among the free
+        held* next{nullptr};    ///< in a queue of its line, in `settled_`, or among the free
         held* before{nullptr};  ///< in `flying_`, as `after`
         held* after{nullptr};
         attempt_token token{0};
         monotonic_time sent_at{};
         std::int64_t bytes{0};
+        fate decided{fate::hand_back};  ///< once it is in `settled_`
         bool flying{false};
-        bool published{false};
         bool repeated{false};  ///< it was sent before
         bool link{false};      ///< sent right behind another one
         std::unique_ptr<kept_answer> answer{};
@@ -343,8 +345,9 @@ private:
         if (of.busy || of.uncommitted || of.waiting.empty()) return;
         if (of.parked && of.waiting.front().what->state == record_state::ready) {
             send_behind(of);
-        } else {
-            offer(of);
+        } else if (!of.offered) {
+            of.offered = true;
+            sendable_.push_back(of);
         }
     }
     /// An operator parked the line while ready ones of it were under way. Later ones wait for
@@ -360,6 +363,7 @@ private:
     }
     /// What waits behind a failed record: ready ones follow it, retrying ones go back unwritten.
     void send_behind(line& of);
+    [[nodiscard]] std::optional<slot> find_adopted(attempt_token token) const;
     settlement& settle(slot at, fate what);
     void land(slot at);
     held& allocate();
@@ -375,10 +379,10 @@ private:
     linked_queue<line> sendable_{};
     std::unordered_map<attempt_token, slot> adopted_{};
     std::vector<settlement> settlements_{};
-    std::vector<slot> settled_slots_{};
-    std::vector<settlement> stored_{};  ///< empty but in `committed`, which reuses their memory
-    std::vector<slot> stored_slots_{};
+    linked_queue<held> settled_{};            ///< those in hand that `settlements_` are about
+    std::vector<partition_number> unread_{};  ///< and of what partitions the others are
     std::size_t used_{0};
+    std::size_t decided_{0};
     std::size_t in_flight_{0};
     std::size_t idle_lines_{0};
     std::uint64_t lines_made_{0};

@@ -51,7 +51,7 @@ inline void hand::release(slot at) {
     if (--at->memory->open == 0) pages_.erase(at->memory);
     at->of = nullptr;
     at->token = 0;
-    at->published = false;
+    at->decided = fate::hand_back;
     at->repeated = false;
     at->link = false;
     at->answer.reset();
@@ -65,6 +65,10 @@ inline std::optional<hand::slot> hand::find(attempt_token token) const {
         auto const at = slots_[number].get();
         if (at->flying && at->token == token) return at;
     }
+    return find_adopted(token);
+}
+
+inline std::optional<hand::slot> hand::find_adopted(attempt_token token) const {
     if (adopted_.empty()) return std::nullopt;
     auto const found = adopted_.find(token);
     return found == adopted_.end() ? std::nullopt : std::optional{found->second};
@@ -164,18 +168,19 @@ inline void hand::adopt(slot at, attempt_token token, monotonic_time sent_at) {
 }
 
 inline void hand::send_behind(line& of) {
-    for (auto& one : std::exchange(of.waiting, {})) {
+    of.waiting.drain([&](held& one) {
         bool const ready = one.what->state == record_state::ready;
         settle(&one, ready ? fate::follow : fate::hand_back);
         if (ready && ++of.followers == follower_limit) ++of.part->hot;
-    }
+    });
 }
 
 inline settlement& hand::settle(slot at, fate what) {
     land(at);
-    at->published = what == fate::remove || what == fate::stamp;
+    at->decided = what;
     ++at->of->dependents;
-    settled_slots_.push_back(at);
+    ++decided_;
+    settled_.push_back(*at);
     auto& one = settlements_.emplace_back();
     one.partition = at->what->partition;
     one.sequence = at->what->sequence;
@@ -185,26 +190,24 @@ inline settlement& hand::settle(slot at, fate what) {
 
 inline void hand::committed() {
     // What lands makes its line advance, which may add settlements: those are not stored yet.
-    std::swap(settlements_, stored_);
-    std::swap(settled_slots_, stored_slots_);
-    for (std::size_t i = 0; i < stored_.size(); ++i) {
-        auto const at = stored_slots_[i];
-        if (at == no_slot) {
-            --shares_.at(stored_[i].partition).open;
-            continue;
-        }
-        auto& of = *at->of;
+    settlements_.clear();
+    decided_ = 0;
+    for (auto const partition : unread_) --shares_.at(partition).open;
+    unread_.clear();
+    settled_.drain([&](held& one) {
+        auto& of = *one.of;
+        // Only a retry or a burial is waited for.
+        bool const awaited =
+            of.uncommitted && (one.decided == fate::retry || one.decided == fate::bury);
         --of.dependents;
-        release(at);
-        if (stored_[i].what == fate::retry || stored_[i].what == fate::bury) {
+        release(&one);
+        if (awaited) {
             of.uncommitted = false;
             of.busy = false;
             advance(of);
         }
         forget_if_done(of);
-    }
-    stored_.clear();
-    stored_slots_.clear();
+    });
 }
 
 inline void hand::drained(std::string_view key) {
@@ -224,12 +227,12 @@ inline void hand::drained(std::string_view key) {
 inline void hand::hand_back(partition_number partition) {
     for (auto& [name, of] : lines_) {
         if (of.partition != partition || of.waiting.empty()) continue;
-        for (auto& one : std::exchange(of.waiting, {})) settle(&one, fate::hand_back);
+        of.waiting.drain([&](held& one) { settle(&one, fate::hand_back); });
     }
 }
 
 inline void hand::forget_if_done(line& of) {
-    if (of.busy || of.offered || of.parked || of.uncommitted || of.dependents > 0 ||
+    if (of.dependents > 0 || of.busy || of.offered || of.parked || of.uncommitted ||
         !of.waiting.empty() || of.idle)
         return;
     of.idle = true;
@@ -251,10 +254,10 @@ inline void hand::clear() noexcept {
     sendable_ = {};
     adopted_.clear();
     settlements_.clear();
-    settled_slots_.clear();
-    stored_.clear();
-    stored_slots_.clear();
+    settled_ = {};
+    unread_.clear();
     used_ = 0;
+    decided_ = 0;
     in_flight_ = 0;
     idle_lines_ = 0;
     bytes_ = 0;
@@ -262,17 +265,14 @@ inline void hand::clear() noexcept {
 
 template <class Visit>
 void hand::drop(partition_number partition, Visit&& visit) {
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < settlements_.size(); ++i) {
-        if (settlements_[i].partition == partition) continue;
-        if (kept != i) {
-            settlements_[kept] = std::move(settlements_[i]);
-            settled_slots_[kept] = settled_slots_[i];
-        }
-        ++kept;
-    }
-    settlements_.resize(kept);
-    settled_slots_.resize(kept);
+    auto const is_of = [&](settlement const& one) { return one.partition == partition; };
+    std::erase_if(settlements_, is_of);
+    std::erase(unread_, partition);
+    settled_.remove_if([&](held const& one) {
+        bool const dropped = one.of->partition == partition;
+        if (dropped) --decided_;
+        return dropped;
+    });
     for (auto const& one : slots_) {
         if (one->of == nullptr || one->of->partition != partition) continue;
         visit(one.get());

@@ -45,14 +45,14 @@ template <class Accepted, class Failed>
 void hand::unlink(slot head, Accepted&& accepted, Failed&& failed) {
     auto& of = *head->of;
     std::vector<slot> back;
-    for (auto& one : std::exchange(of.linked, {})) {
+    of.linked.drain([&](held& one) {
         if (is_accepted(&one)) {
             accepted(&one);
         } else {
             failed(&one, *one.answer);
             back.push_back(&one);
         }
-    }
+    });
     for (auto at = back.rbegin(); at != back.rend(); ++at) {
         auto const answer = take_answer(*at);
         (*at)->repeated = (*at)->repeated || answer.what != outcome::out_of_order;

@@ -13,7 +13,7 @@ namespace outbox {
 template <class Member>
 class linked_queue {
 public:
-    /// Survives that its queue is emptied, but not that its member is queued elsewhere.
+    /// While nobody enters or leaves.
     class iterator {
     public:
         explicit iterator(Member* at) : at_{at} {}
@@ -55,12 +55,17 @@ public:
     Member& pop_front() {
         return *std::exchange(first_, first_->next);
     }
+    /// Empties it: who is visited is in no queue any more, and may be put into one.
+    template <class Visit>
+    void drain(Visit&& visit) {
+        for (auto* one = std::exchange(first_, nullptr); one != nullptr;)
+            visit(*std::exchange(one, one->next));
+    }
     template <class Wanted>
     void remove_if(Wanted const& wanted) {
-        for (auto* one = std::exchange(first_, nullptr); one != nullptr;) {
-            auto& kept = *std::exchange(one, one->next);
-            if (!wanted(kept)) push_back(kept);
-        }
+        drain([&](Member& one) {
+            if (!wanted(one)) push_back(one);
+        });
     }
 
 private:

@@ -245,7 +245,8 @@ private:
         mine.care = {.reach = 2 * settings().batch_size};
     }
     void collect();
-    void answer(receipt& from);
+    void broker_accepted(attempt_token token);
+    void answer(receipt& from, std::optional<slot> at);
     void conclude(slot at, outcome what, std::string const& reason, bool others_pass);
     void break_chain(slot head);
     void accept(slot at);

@@ -138,6 +138,7 @@ auto relay<Parts>::allowed() const -> allowance {
 /// A broker that answers at once gets all of a key in one round.
 template <class Parts>
 void relay<Parts>::publish() {
+    if (hand_.all_sent()) return;
     auto const by_tenures = allowed();
     std::size_t accepted = 0;
     do {
@@ -199,28 +200,33 @@ void relay<Parts>::collect() {
     channel().collect(arrived_);
     bool doubtful = false;
     for (auto& one : arrived_) {
-        if (one.what == outcome::unknown || one.what == outcome::out_of_order) {
-            // A link that is out of order did not land, for certain.
-            auto const at = hand_.find(one.token);
-            doubtful = doubtful || (at && (one.what == outcome::unknown || !hand_.is_link(*at)));
+        auto const at = hand_.find(one.token);
+        bool const accepted = one.what == outcome::accepted;
+        if (accepted) broker_accepted(one.token);
+        if (accepted && at && !hand_.is_link(*at) && !hand_.is_chained(*at)) {
+            accept(*at);  // nearly all there is
+            continue;
         }
-        answer(one);
+        // A link that is out of order did not land, for certain.
+        doubtful = doubtful || (at && (one.what == outcome::unknown ||
+                                       (one.what == outcome::out_of_order && !hand_.is_link(*at))));
+        answer(one, at);
     }
     decide_unroutable();
     if (doubtful) doubt("the broker does not say whether messages arrived");
 }
 
 template <class Parts>
-void relay<Parts>::answer(receipt& from) {
-    auto const at = hand_.find(from.token);
-    if (from.what == outcome::accepted) {
-        latest_accepted_ = std::max(latest_accepted_, from.token);
-        if (broker_breaker_.succeed()) {
-            look();
-            tell([] { return event::broker_back{}; });
-            tell_status({});
-        }
-    }
+void relay<Parts>::broker_accepted(attempt_token token) {
+    latest_accepted_ = std::max(latest_accepted_, token);
+    if (!broker_breaker_.succeed()) return;
+    look();
+    tell([] { return event::broker_back{}; });
+    tell_status({});
+}
+
+template <class Parts>
+void relay<Parts>::answer(receipt& from, std::optional<slot> at) {
     if (!at) return earlier_.answer(from.token, from.what == outcome::accepted);
     if (from.what == outcome::unroutable) {
         undecided_.push_back({*at, from.token, std::move(from.reason)});
@@ -315,6 +321,7 @@ void relay<Parts>::send_again(slot at, std::string const& reason) {
 
 template <class Parts>
 void relay<Parts>::give_up_overdue() {
+    if (hand_.in_flight() == 0) return;
     auto const before = now() - publish_timeout();
     bool silence = false;
     while (auto const at = hand_.overdue(before)) {

@@ -47,9 +47,7 @@ template <class Parts>
 void relay<Parts>::conclude(slot at, outcome what, std::string const& reason, bool others_pass) {
     if (what == outcome::accepted && hand_.is_link(at) && ++links_in_a_row_ >= links_to_trust)
         chain_breaker_.succeed();
-    if (!hand_.is_chained(at)) {
-        return what == outcome::accepted ? accept(at) : decide(at, what, reason, others_pass);
-    }
+    if (!hand_.is_chained(at)) return decide(at, what, reason, others_pass);
     if (what == outcome::accepted && hand_.is_first(at)) {
         decide(at, what, reason, others_pass);
     } else {

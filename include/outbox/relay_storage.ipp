@@ -329,10 +329,11 @@ void relay<Parts>::release(bool all) {
 
 template <class Parts>
 void relay<Parts>::purge() {
-    auto const at = now();
     auto const published = parts_.policy.published_retention();
     auto const dead = parts_.policy.dead_retention();
-    if (stopping_ || !session_ || at < next_purge_ || (!published && !dead)) return;
+    if (stopping_ || !session_ || (!published && !dead)) return;
+    auto const at = now();
+    if (at < next_purge_) return;
     next_purge_ = at + purge_interval;
     event::purged removed;
     try {
