@@ -222,6 +222,7 @@ public:
     }
     /// True while a hot parked key keeps its partition from being read further.
     [[nodiscard]] bool paused(partition_number partition) const {
+        if (parked_.empty()) return false;
         auto const found = shares_.find(partition);
         return found != shares_.end() && found->second.hot > 0;
     }

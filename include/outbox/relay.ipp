@@ -250,7 +250,7 @@ void relay<Parts>::decide_unroutable() {
 }
 
 template <class Parts>
-void relay<Parts>::accept(slot at) {
+inline void relay<Parts>::accept(slot at) {
     ++done_.accepted;
     auto const& of = hand_[at];
     evidence_.clear(of.id);
