@@ -7,7 +7,6 @@
 // broker.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <list>
 #include <map>
@@ -227,7 +226,8 @@ public:
         return found != shares_.end() && found->second.hot > 0;
     }
 
-    /// A settlement for a record that was never read: one that a dead worker was accused over.
+    /// A settlement for a record that is not in hand: one that goes no further than here, or that
+    /// was never read, since a dead worker was accused over it.
     void settle_unread(settlement one) {
         unread_.push_back(one.partition);
         ++shares_[one.partition].open;
@@ -263,7 +263,7 @@ private:
 
     /// What the hand has of one partition.
     struct share {
-        std::int32_t open{0};  ///< records, and settlements of records that were never read
+        std::int32_t open{0};  ///< records, and settlements of those that are not in hand
         std::int32_t hot{0};   ///< parked lines with too many followers
     };
     struct line {
