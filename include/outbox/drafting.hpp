@@ -5,7 +5,7 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -77,7 +77,7 @@ private:
     }
 
     options const& limits_;
-    std::deque<std::string> texts_{};
+    std::list<std::string> texts_{};
     std::vector<draft> drafts_{};
 };
 

@@ -7,9 +7,8 @@
 // broker.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,13 +19,17 @@
 #include <vector>
 
 #include "outbox/lease.hpp"
-#include "outbox/slot_queue.hpp"
+#include "outbox/linked_queue.hpp"
 
 namespace outbox {
 
 class hand {
+    struct line;
+    struct held;
+
 public:
-    using slot = slot_queue::slot;
+    /// A record's place in hand: its own until it is settled and that is stored, or it is dropped.
+    using slot = held*;
 
     /// A partition is not read further while a parked line of it has more followers than this:
     /// flagging a hot key's whole backlog would cost more than letting its neighbours wait.
@@ -37,8 +40,11 @@ public:
     }
     /// How many of these only wait for their settlement to be stored.
     [[nodiscard]] std::size_t decided() const {
-        return settled_slots_.size() -
-               static_cast<std::size_t>(std::ranges::count(settled_slots_, no_slot));
+        return decided_;
+    }
+    /// All that could be sent is in flight, and the rest is decided.
+    [[nodiscard]] bool all_sent() const {
+        return used_ == decided_ + in_flight_;
     }
     [[nodiscard]] std::int64_t bytes() const {
         return bytes_;
@@ -50,7 +56,7 @@ public:
         return used_ == 0 && settlements_.empty();
     }
     [[nodiscard]] record const& operator[](slot at) const {
-        return slots_[at].what;
+        return *at->what;
     }
 
     /// Sorts what was read into lines. Records that may not be sent are settled at once: those
@@ -60,19 +66,17 @@ public:
     /// The next record that may be sent now, if any; the caller sends it or decides it.
     [[nodiscard]] std::optional<slot> next() {
         while (!sendable_.empty()) {
-            auto& of = *sendable_.front();
-            sendable_.pop_front();
+            auto& of = sendable_.pop_front();
             of.offered = false;
             if (!may_send(of)) {
                 forget_if_done(of);
                 continue;
             }
-            auto const at = of.waiting.front();
-            of.waiting.pop_front();
+            auto& one = of.waiting.pop_front();
             of.busy = true;
-            of.head = at;
-            of.busy_with_ready = slots_[at].what.state == record_state::ready;
-            return at;
+            of.head = &one;
+            of.busy_with_ready = one.what->state == record_state::ready;
+            return &one;
         }
         return std::nullopt;
     }
@@ -83,7 +87,7 @@ public:
     void link(slot at);
     /// It was sent on the condition that it lands right behind another one.
     [[nodiscard]] bool is_link(slot at) const {
-        return slots_[at].link;
+        return at->link;
     }
     /// Others wait for their turn, so that a chain should not take the whole window.
     [[nodiscard]] bool others_wait() const {
@@ -91,11 +95,10 @@ public:
     }
     /// It is in flight together with others of its line, before or behind it.
     [[nodiscard]] bool is_chained(slot at) const {
-        return !slots_[at].of->linked.empty() || !is_first(at);
+        return !at->of->linked.empty() || !is_first(at);
     }
     [[nodiscard]] bool is_first(slot at) const {
-        auto const& of = *slots_[at].of;
-        return of.busy && of.head == at;
+        return at->of->busy && at->of->head == at;
     }
     /// What the broker said of a record of a chain, before it can be acted on.
     struct kept_answer {
@@ -107,10 +110,10 @@ public:
     /// The first of a chain, if it has its answer.
     [[nodiscard]] std::optional<slot> answered_head(slot of_chain) const;
     [[nodiscard]] kept_answer take_answer(slot at) {
-        return std::move(*std::exchange(slots_[at].answer, nullptr));
+        return std::move(*std::exchange(at->answer, nullptr));
     }
     [[nodiscard]] bool is_accepted(slot at) const {
-        return slots_[at].answer && slots_[at].answer->what == outcome::accepted;
+        return at->answer && at->answer->what == outcome::accepted;
     }
     [[nodiscard]] bool all_answered(slot of_chain) const;
     /// Ends a chain behind its first: each of the others is given to `accepted`, which publishes
@@ -121,60 +124,59 @@ public:
 
     /// A token for sending this record: rises with each call.
     [[nodiscard]] attempt_token mark_sent(slot at, monotonic_time now) {
-        auto& one = slots_[at];
-        one.token = (++sendings_ << slot_bits) | at;
-        one.sent_at = now;
-        one.flying = true;
+        at->token = (++sendings_ << slot_bits) | at->number;
+        at->sent_at = now;
+        at->flying = true;
         ++in_flight_;
-        sent_.push_back({now, one.token});
-        return one.token;
+        flying_.push_back(*at);
+        return at->token;
     }
     /// Takes up an attempt of an earlier tenure that is still under way.
     void adopt(slot at, attempt_token token, monotonic_time sent_at);
     /// The record whose attempt this is, while it is in flight.
-    [[nodiscard]] std::optional<slot> find(attempt_token token) const {
-        if (auto const found = adopted_.find(token); found != adopted_.end()) return found->second;
-        auto const at = static_cast<slot>(token & slot_mask);
-        if (at >= slots_.size() || slots_[at].token != token || !slots_[at].flying)
-            return std::nullopt;
-        return at;
-    }
+    [[nodiscard]] std::optional<slot> find(attempt_token token) const;
     [[nodiscard]] monotonic_time sent_at(slot at) const {
-        return slots_[at].sent_at;
+        return at->sent_at;
     }
     [[nodiscard]] attempt_token token(slot at) const {
-        return slots_[at].token;
+        return at->token;
     }
     /// The one that has been in flight for longest, if it was sent at `before` or earlier.
-    [[nodiscard]] std::optional<slot> overdue(monotonic_time before);
+    [[nodiscard]] std::optional<slot> overdue(monotonic_time before) const {
+        auto const oldest = flying_.front();
+        if (oldest == nullptr || oldest->sent_at > before) return std::nullopt;
+        return oldest;
+    }
     /// When the one that has been in flight for longest was sent.
-    [[nodiscard]] std::optional<monotonic_time> oldest_sent();
+    [[nodiscard]] std::optional<monotonic_time> oldest_sent() const {
+        auto const oldest = flying_.front();
+        return oldest == nullptr ? std::nullopt : std::optional{oldest->sent_at};
+    }
+    /// In the order in which they were sent.
     template <class Visit>
     void for_each_in_flight(Visit&& visit) const {
-        for (slot at = 0; at < slots_.size(); ++at) {
-            if (slots_[at].flying) visit(at);
-        }
+        for (auto* at = flying_.front(); at != nullptr; at = at->after) visit(at);
     }
 
     /// The broker has it: `what` is remove or stamp.
     void publish(slot at, fate what);
     /// Not now: it is what `next` returns next.
     void put_back(slot at) {
-        auto& of = *slots_[at].of;
+        auto& of = *at->of;
         of.busy = false;
-        of.waiting.push_front(at);
+        of.waiting.push_front(*at);
         of.offered = true;
-        sendable_.push_front(&of);
+        sendable_.push_front(of);
     }
     /// Nobody's fault: it is sent again, before anything later of its key. `landed`: as far as one
     /// knows, it may have been stored.
     void again(slot at, bool landed = true) {
         land(at);
-        slots_[at].repeated = slots_[at].repeated || landed;
-        slots_[at].link = false;
-        auto& of = *slots_[at].of;
+        at->repeated = at->repeated || landed;
+        at->link = false;
+        auto& of = *at->of;
         of.busy = false;
-        of.waiting.push_front(at);
+        of.waiting.push_front(*at);
         advance(of);
     }
     /// It failed, and is tried again after `delay`; all later ones of its key wait behind it.
@@ -219,14 +221,17 @@ public:
     }
     /// True while a hot parked key keeps its partition from being read further.
     [[nodiscard]] bool paused(partition_number partition) const {
-        auto const found = hot_.find(partition);
-        return found != hot_.end() && found->second > 0;
+        if (parked_.empty()) return false;
+        auto const found = shares_.find(partition);
+        return found != shares_.end() && found->second.hot > 0;
     }
 
-    /// A settlement for a record that was never read: one that a dead worker was accused over.
+    /// A settlement for a record that is not in hand: one that goes no further than here, or that
+    /// was never read, since a dead worker was accused over it.
     void settle_unread(settlement one) {
+        unread_.push_back(one.partition);
+        ++shares_[one.partition].open;
         settlements_.push_back(std::move(one));
-        settled_slots_.push_back(no_slot);
     }
     [[nodiscard]] std::span<settlement const> settlements() const {
         return settlements_;
@@ -238,16 +243,15 @@ public:
     template <class Visit>
     void drop(partition_number partition, Visit&& visit);
     [[nodiscard]] bool is_published(slot at) const {
-        return slots_[at].published;
+        return at->decided == fate::remove || at->decided == fate::stamp;
     }
     /// True while anything of the partition is in hand or waits to be stored.
-    [[nodiscard]] bool holds(partition_number partition) const;
-    /// Of this partition, what was sent and has no answer yet.
-    [[nodiscard]] std::int32_t in_flight_of(partition_number partition) const {
-        return static_cast<std::int32_t>(std::ranges::count_if(slots_, [&](held const& one) {
-            return one.flying && one.what.partition == partition;
-        }));
+    [[nodiscard]] bool holds(partition_number partition) const {
+        auto const found = shares_.find(partition);
+        return found != shares_.end() && found->second.open > 0;
     }
+    /// Of this partition, what was sent and has no answer yet.
+    [[nodiscard]] std::int32_t in_flight_of(partition_number partition) const;
     /// Forgets everything, and needs no memory for it.
     void clear() noexcept;
     /// Gives back what was read of a partition and not begun, unwritten.
@@ -256,42 +260,55 @@ public:
 private:
     static constexpr unsigned slot_bits = 20;
     static constexpr attempt_token slot_mask = (attempt_token{1} << slot_bits) - 1;
-    static constexpr slot no_slot = ~slot{0};
 
+    /// What the hand has of one partition.
+    struct share {
+        std::int32_t open{0};  ///< records, and settlements of those that are not in hand
+        std::int32_t hot{0};   ///< parked lines with too many followers
+    };
     struct line {
         std::string_view key{};
         std::uint64_t number{0};  ///< in order of creation, so that a seed tells the same story
         partition_number partition{0};
-        slot_queue waiting{};  ///< in hand, not begun, in order
-        slot_queue linked{};   ///< in flight behind `head`, in order
-        slot head{0};          ///< while `busy`
-        bool breaking{false};  ///< a record of its chain failed
-        bool busy{false};      ///< one is in flight, or failed and not committed yet
+        share* part{nullptr};          ///< that of its partition
+        line* next{nullptr};           ///< in `sendable_`
+        linked_queue<held> waiting{};  ///< in hand, not begun, in order
+        linked_queue<held> linked{};   ///< in flight behind `head`, in order
+        slot head{nullptr};            ///< while `busy`
+        bool breaking{false};          ///< a record of its chain failed
+        bool busy{false};              ///< one is in flight, or failed and not committed yet
         bool busy_with_ready{false};
         bool offered{false};  ///< it stands in `sendable_`
         bool parked{false};
         bool blocked{false};
         bool suspect{false};      ///< its head must be read alone
+        bool idle{false};         ///< there is nothing to it, and it is counted in `idle_lines_`
         bool uncommitted{false};  ///< a retry or a burial waits to be stored
         std::int32_t followers{0};
         std::int32_t dependents{0};  ///< settlements that wait to be stored
         monotonic_time due{};
     };
+    /// A page lives until the last of its records is let go of.
+    struct page_in_hand {
+        page memory;
+        std::size_t open{0};
+    };
     struct held {
-        record what{};
-        std::shared_ptr<page> memory{};
-        line* of{nullptr};
+        attempt_token number{0};  ///< its place in `slots_`
+        record const* what{nullptr};
+        std::list<page_in_hand>::iterator memory{};
+        line* of{nullptr};      ///< none: the slot is free
+        held* next{nullptr};    ///< in a queue of its line, in `settled_`, or among the free
+        held* before{nullptr};  ///< in `flying_`, as `after`
+        held* after{nullptr};
         attempt_token token{0};
         monotonic_time sent_at{};
+        std::int64_t bytes{0};
+        fate decided{fate::hand_back};  ///< once it is in `settled_`
         bool flying{false};
-        bool published{false};
         bool repeated{false};  ///< it was sent before
         bool link{false};      ///< sent right behind another one
         std::unique_ptr<kept_answer> answer{};
-    };
-    struct sending {
-        monotonic_time at{};
-        attempt_token token{0};
     };
     struct text_hash {
         using is_transparent = void;
@@ -302,18 +319,18 @@ private:
 
     line& line_of(partition_number partition, std::string_view key);
     [[nodiscard]] bool is_new(slot at) const {
-        auto const& one = slots_[at];
-        return one.what.state == record_state::ready && one.what.attempts == 0 &&
-               one.what.deaths == 0 && !one.repeated;
+        auto const& what = *at->what;
+        return what.state == record_state::ready && what.attempts == 0 && what.deaths == 0 &&
+               !at->repeated;
     }
     [[nodiscard]] bool may_send(line const& of) const {
         if (of.busy || of.uncommitted || of.waiting.empty()) return false;
-        return !of.parked || slots_[of.waiting.front()].what.state == record_state::retrying;
+        return !of.parked || of.waiting.front().what->state == record_state::retrying;
     }
     void offer(line& of) {
         if (of.offered || !may_send(of)) return;
         of.offered = true;
-        sendable_.push_back(&of);
+        sendable_.push_back(of);
     }
     void set_parked(line& of) {
         of.parked = true;
@@ -327,63 +344,46 @@ private:
     /// meanwhile, waits behind what he put back.
     void advance(line& of) {
         if (of.busy || of.uncommitted || of.waiting.empty()) return;
-        if (of.parked && slots_[of.waiting.front()].what.state == record_state::ready) {
+        if (of.parked && of.waiting.front().what->state == record_state::ready) {
             send_behind(of);
-        } else {
-            offer(of);
+        } else if (!of.offered) {
+            of.offered = true;
+            sendable_.push_back(of);
         }
     }
     /// An operator parked the line while ready ones of it were under way. Later ones wait for
     /// these: a flagged record would be read before one that is not, should this worker die.
     [[nodiscard]] bool has_unresolved_ready(line const& of) const {
         if (of.busy && of.busy_with_ready && !of.uncommitted) return true;
-        return !of.waiting.empty() && slots_[of.waiting.front()].what.state == record_state::ready;
+        return !of.waiting.empty() && of.waiting.front().what->state == record_state::ready;
     }
     void forget_if_done(line& of);
     void follow(line& of, record const& one) {
-        settlements_.push_back({one.partition, one.sequence, fate::follow, one.attempts, {}, {}});
-        settled_slots_.push_back(no_slot);
-        if (++of.followers == follower_limit) ++hot_[of.partition];
+        settle_unread({one.partition, one.sequence, fate::follow, one.attempts, {}, {}});
+        if (++of.followers == follower_limit) ++of.part->hot;
     }
     /// What waits behind a failed record: ready ones follow it, retrying ones go back unwritten.
     void send_behind(line& of);
-    void settle(slot at, settlement one);
-    void land(slot at) {
-        if (!slots_[at].flying) return;
-        slots_[at].flying = false;
-        adopted_.erase(slots_[at].token);
-        --in_flight_;
-    }
-    slot allocate() {
-        ++used_;
-        if (!free_.empty()) {
-            auto const at = free_.back();
-            free_.pop_back();
-            return at;
-        }
-        slots_.emplace_back();
-        return static_cast<slot>(slots_.size() - 1);
-    }
-    void release(slot at) {
-        bytes_ -= static_cast<std::int64_t>(slots_[at].what.size_bytes());
-        slots_[at] = {};
-        free_.push_back(at);
-        --used_;
-    }
+    [[nodiscard]] std::optional<slot> find_adopted(attempt_token token) const;
+    settlement& settle(slot at, fate what);
+    void land(slot at);
+    held& allocate();
+    void release(slot at);
 
-    std::vector<held> slots_{};
-    std::vector<slot> free_{};
+    std::list<page_in_hand> pages_{};
+    std::vector<std::unique_ptr<held>> slots_{};
+    linked_queue<held> free_{};
+    linked_list<held> flying_{};  ///< the one that was sent first in front
+    std::map<partition_number, share> shares_{};
     std::unordered_map<std::string, line, text_hash, std::equal_to<>> lines_{};
     std::map<std::uint64_t, line*> parked_{};
-    std::deque<line*> sendable_{};
-    std::deque<sending> sent_{};
+    linked_queue<line> sendable_{};
     std::unordered_map<attempt_token, slot> adopted_{};
-    std::map<partition_number, std::int32_t> hot_{};
     std::vector<settlement> settlements_{};
-    std::vector<slot> settled_slots_{};
-    std::vector<settlement> stored_{};  ///< empty but in `committed`, which reuses their memory
-    std::vector<slot> stored_slots_{};
+    linked_queue<held> settled_{};            ///< those in hand that `settlements_` are about
+    std::vector<partition_number> unread_{};  ///< and of what partitions the others are
     std::size_t used_{0};
+    std::size_t decided_{0};
     std::size_t in_flight_{0};
     std::size_t idle_lines_{0};
     std::uint64_t lines_made_{0};

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -88,12 +89,7 @@ public:
         }
         std::uint64_t const high = (milliseconds_ << 16U) | 0x7000U | counter_;
         std::uint64_t const low = (random() >> 2U) | (std::uint64_t{1} << 63U);
-        message_id id{};
-        for (unsigned i = 0; i < 8; ++i) {
-            id.bytes[i] = static_cast<std::uint8_t>(high >> (56U - 8U * i));
-            id.bytes[i + 8] = static_cast<std::uint8_t>(low >> (56U - 8U * i));
-        }
-        return id;
+        return std::bit_cast<message_id>(std::array{big_endian(high), big_endian(low)});
     }
 
     /// splitmix64 (Steele, Lea, Flood 2014): uniqueness is all that is asked of these bits.
@@ -107,6 +103,14 @@ public:
 
 private:
     static constexpr std::uint64_t counter_end = 0x1000;
+
+    /// The number whose bytes in memory are those of `value` from the highest on.
+    static constexpr std::uint64_t big_endian(std::uint64_t value) {
+        if constexpr (std::endian::native == std::endian::big) return value;
+        value = (value >> 32U) | (value << 32U);
+        value = (value >> 16U & 0x0000FFFF0000FFFFU) | (value & 0x0000FFFF0000FFFFU) << 16U;
+        return (value >> 8U & 0x00FF00FF00FF00FFU) | (value & 0x00FF00FF00FF00FFU) << 8U;
+    }
 
     std::uint64_t state_;
     std::uint64_t milliseconds_{0};

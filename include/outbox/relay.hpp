@@ -185,10 +185,19 @@ private:
             return !settle && read.empty() && due_names.empty() && renewals.empty();
         }
     };
+    /// What all tenures together allow.
+    struct allowance {
+        monotonic_time until{monotonic_time::max()};  ///< the first lease ends, for sending
+        bool chains{true};
+        bool careful{false};  ///< few in hand, since a worker died
+        /// One message at a time in the whole process: a worker died twice, and what killed it is
+        /// sought.
+        bool alone{false};
+    };
     /// Thrown instead of a call by a worker that was given up on.
     struct given_up {};
     struct undecided {
-        slot at{0};
+        slot at{nullptr};
         attempt_token token{0};
         std::string reason{};
     };
@@ -220,23 +229,27 @@ private:
     void acquire();
     void begin(tenure& got, monotonic_time asked_at);
     void accuse(accused_record const& accused, partition_number partition);
+    [[nodiscard]] allowance allowed() const;
     void publish();
-    void send();
-    [[nodiscard]] bool may_chain(monotonic_time at) const;
+    void send(allowance const& by_tenures);
+    [[nodiscard]] bool may_chain(allowance const& by_tenures, monotonic_time at) const;
     void chain(slot last, std::size_t window, monotonic_time at);
     void exchange(bool may_read = true);
     [[nodiscard]] round_plan plan(monotonic_time at, bool may_read);
     void plan_due_keys(round_plan& next, monotonic_time at);
     void plan_reading(round_plan& next);
     void apply(round_plan const& asked, round_reply& reply);
+    void count_down(partition_number partition, holding& mine) const;
     void note_due_keys(round_plan const& asked, round_reply const& reply, monotonic_time at);
     void relax(holding& mine) const {
         mine.care = {.reach = 2 * settings().batch_size};
     }
     void collect();
-    void answer(receipt& from);
+    void broker_accepted(attempt_token token);
+    void answer(receipt& from, std::optional<slot> at);
     void conclude(slot at, outcome what, std::string const& reason, bool others_pass);
     void break_chain(slot head);
+    void accept(slot at);
     void decide(slot at, outcome what, std::string const& reason, bool others_pass);
     void decide_unroutable();
     void give_up_overdue();
@@ -312,22 +325,12 @@ private:
     [[nodiscard]] monotonic_time seek_at() const {
         return hand_.empty() ? courtesy_until_ : std::max(next_seek_, courtesy_until_);
     }
-    /// One message at a time in the whole process: a worker died twice, and what killed it is
-    /// sought.
-    [[nodiscard]] bool must_be_alone() const {
-        return suspects_due_ || std::ranges::any_of(tenures_, [](auto const& entry) {
-                   return is_suspect(entry.second);
-               });
-    }
     [[nodiscard]] static bool is_suspect(holding const& mine) {
         return mine.stored_care.left > 0 && mine.stored_care.strikes > 1;
     }
-    [[nodiscard]] std::int32_t capacity() const {
-        if (probing() || must_be_alone()) return 1;
-        for (auto const& [partition, mine] : tenures_) {
-            if (mine.stored_care.left > 0) return careful_window;
-        }
-        return 2 * settings().batch_size;
+    [[nodiscard]] std::int32_t capacity(allowance const& by_tenures) const {
+        if (probing() || by_tenures.alone) return 1;
+        return by_tenures.careful ? careful_window : 2 * settings().batch_size;
     }
 
     Parts& parts_;

@@ -123,29 +123,42 @@ void relay<Parts>::accuse(accused_record const& accused, partition_number partit
     hand_.settle_unread(std::move(verdict));
 }
 
+template <class Parts>
+auto relay<Parts>::allowed() const -> allowance {
+    allowance all{.alone = suspects_due_};
+    for (auto const& [partition, mine] : tenures_) {
+        all.until = std::min(all.until, mine.deadline);
+        all.chains = all.chains && mine.care.left == 0 && mine.stored_care.left == 0;
+        all.careful = all.careful || mine.stored_care.left > 0;
+        all.alone = all.alone || is_suspect(mine);
+    }
+    return all;
+}
+
 /// A broker that answers at once gets all of a key in one round.
 template <class Parts>
 void relay<Parts>::publish() {
+    if (hand_.all_sent()) return;
+    auto const by_tenures = allowed();
     std::size_t accepted = 0;
     do {
         accepted = done_.accepted;
-        send();
+        send(by_tenures);
         collect();
     } while (done_.accepted > accepted);
 }
 
 template <class Parts>
-void relay<Parts>::send() {
+void relay<Parts>::send(allowance const& by_tenures) {
     auto const at = now();
     if (!may_send(at) || hand_.find(sent_alone_)) return;
     // A lease that was not renewed in time ends all sending: the next exchange renews it or loses
     // it.
-    if (std::ranges::any_of(tenures_, [&](auto const& one) { return at >= one.second.deadline; }))
-        return;
-    auto const window =
-        static_cast<std::size_t>(std::min<std::int32_t>(settings().batch_size, capacity()));
+    if (at >= by_tenures.until) return;
+    auto const window = static_cast<std::size_t>(
+        std::min<std::int32_t>(settings().batch_size, capacity(by_tenures)));
     batch_.clear();
-    bool const chains = may_chain(at);
+    bool const chains = may_chain(by_tenures, at);
     if (auto const last = hand_.find(last_sent_); last && chains) chain(*last, window, at);
     while (hand_.in_flight() < window) {
         auto const next = hand_.next();
@@ -187,28 +200,33 @@ void relay<Parts>::collect() {
     channel().collect(arrived_);
     bool doubtful = false;
     for (auto& one : arrived_) {
-        bool const unclear = one.what == outcome::unknown || one.what == outcome::out_of_order;
-        if (auto const at = hand_.find(one.token); at && unclear) {
-            // A link that is out of order did not land, for certain.
-            doubtful = doubtful || one.what == outcome::unknown || !hand_.is_link(*at);
+        auto const at = hand_.find(one.token);
+        bool const accepted = one.what == outcome::accepted;
+        if (accepted) broker_accepted(one.token);
+        if (accepted && at && !hand_.is_link(*at) && !hand_.is_chained(*at)) {
+            accept(*at);  // nearly all there is
+            continue;
         }
-        answer(one);
+        // A link that is out of order did not land, for certain.
+        doubtful = doubtful || (at && (one.what == outcome::unknown ||
+                                       (one.what == outcome::out_of_order && !hand_.is_link(*at))));
+        answer(one, at);
     }
     decide_unroutable();
     if (doubtful) doubt("the broker does not say whether messages arrived");
 }
 
 template <class Parts>
-void relay<Parts>::answer(receipt& from) {
-    auto const at = hand_.find(from.token);
-    if (from.what == outcome::accepted) {
-        latest_accepted_ = std::max(latest_accepted_, from.token);
-        if (broker_breaker_.succeed()) {
-            look();
-            tell([] { return event::broker_back{}; });
-            tell_status({});
-        }
-    }
+void relay<Parts>::broker_accepted(attempt_token token) {
+    latest_accepted_ = std::max(latest_accepted_, token);
+    if (!broker_breaker_.succeed()) return;
+    look();
+    tell([] { return event::broker_back{}; });
+    tell_status({});
+}
+
+template <class Parts>
+void relay<Parts>::answer(receipt& from, std::optional<slot> at) {
     if (!at) return earlier_.answer(from.token, from.what == outcome::accepted);
     if (from.what == outcome::unroutable) {
         undecided_.push_back({*at, from.token, std::move(from.reason)});
@@ -232,16 +250,20 @@ void relay<Parts>::decide_unroutable() {
 }
 
 template <class Parts>
+inline void relay<Parts>::accept(slot at) {
+    ++done_.accepted;
+    auto const& of = hand_[at];
+    evidence_.clear(of.id);
+    tell([&] { return event::published{of.id, of.topic, now() - hand_.sent_at(at)}; });
+    hand_.publish(at, Parts::delete_policy_type::on_published);
+}
+
+template <class Parts>
 void relay<Parts>::decide(slot at, outcome what, std::string const& reason, bool others_pass) {
     auto const& of = hand_[at];
     auto const attempts = of.attempts + 1;
     switch (judge(what, of.attempts, others_pass, settings().max_attempts)) {
-        case verdict::publish:
-            ++done_.accepted;
-            evidence_.clear(of.id);
-            tell([&] { return event::published{of.id, of.topic, now() - hand_.sent_at(at)}; });
-            hand_.publish(at, Parts::delete_policy_type::on_published);
-            return;
+        case verdict::publish: return accept(at);
         case verdict::again:
             ++done_.failed;
             tell([&] {
@@ -299,6 +321,7 @@ void relay<Parts>::send_again(slot at, std::string const& reason) {
 
 template <class Parts>
 void relay<Parts>::give_up_overdue() {
+    if (hand_.in_flight() == 0) return;
     auto const before = now() - publish_timeout();
     bool silence = false;
     while (auto const at = hand_.overdue(before)) {

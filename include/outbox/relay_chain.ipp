@@ -10,12 +10,9 @@ namespace outbox {
 /// Only what nobody can have sent before may be part of a chain: a copy that is still on its way,
 /// or that the broker drops as a duplicate, would let the next one pass a message that is missing.
 template <class Parts>
-bool relay<Parts>::may_chain(monotonic_time at) const {
-    return chaining_channel<channel_type> && !probing() && !must_be_alone() && evidence_.empty() &&
-           earlier_.empty() && chain_breaker_.may_try(at) &&
-           std::ranges::all_of(tenures_, [](auto const& entry) {
-               return entry.second.care.left == 0 && entry.second.stored_care.left == 0;
-           });
+bool relay<Parts>::may_chain(allowance const& by_tenures, monotonic_time at) const {
+    return chaining_channel<channel_type> && by_tenures.chains && !by_tenures.alone && !probing() &&
+           evidence_.empty() && earlier_.empty() && chain_breaker_.may_try(at);
 }
 
 /// Sends what comes next of the same key right behind the last that was sent.

@@ -47,13 +47,14 @@ void relay<Parts>::exchange(bool may_read) {
 template <class Parts>
 auto relay<Parts>::plan(monotonic_time at, bool may_read) -> round_plan {
     round_plan next;
-    next.alone = must_be_alone();
+    auto const by_tenures = allowed();
+    next.alone = by_tenures.alone;
     // While receipts are still coming in, settlements wait until there is a batch of them.
     auto const decided = static_cast<std::int32_t>(hand_.settlements().size());
     next.settle = decided > 0 && (hand_.in_flight() == 0 || !may_read || stopping_ ||
                                   decided >= settings().batch_size);
     // What is decided is settled before the read, and makes room for it.
-    next.room = capacity() - static_cast<std::int32_t>(hand_.size() - hand_.decided());
+    next.room = capacity(by_tenures) - static_cast<std::int32_t>(hand_.size() - hand_.decided());
     if (may_read && may_send(at) && next.room > 0 && (!next.alone || hand_.size() == 0) &&
         hand_.bytes() < settings().batch_bytes) {
         // A probe is as often a new record as one that failed: the latter alone may be what is
@@ -90,6 +91,7 @@ void relay<Parts>::plan_reading(round_plan& next) {
     // A read for a handful of records costs as much as one for a batch.
     bool const worthwhile = next.room >= settings().batch_size || hand_.size() == 0;
     if (!read_due_ || !worthwhile || (next.alone && !next.due_names.empty())) return;
+    next.read.reserve(tenures_.size());
     for (auto const& [partition, mine] : tenures_) {
         if (mine.ending || hand_.paused(partition)) continue;
         if (next.alone && !is_suspect(mine)) continue;
@@ -110,11 +112,8 @@ template <class Parts>
 void relay<Parts>::apply(round_plan const& asked, round_reply& reply) {
     auto const at = now();
     for (auto const partition : reply.lost) lose(partition);
-    for (auto const& one : hand_.settlements()) {
-        auto const mine = tenures_.find(one.partition);
-        if (mine == tenures_.end() || mine->second.care.left == 0) continue;
-        bool const resolved = one.what != fate::hand_back && one.what != fate::follow;
-        if (resolved && --mine->second.care.left == 0) relax(mine->second);
+    for (auto& [partition, mine] : tenures_) {
+        if (mine.care.left > 0) count_down(partition, mine);
     }
     done_.settled += hand_.settlements().size();
     hand_.committed();
@@ -131,7 +130,11 @@ void relay<Parts>::apply(round_plan const& asked, round_reply& reply) {
 
     auto const count = reply.read.records.size();
     done_.read += count;
-    for (auto const& one : reply.read.records) tenures_.at(one.partition).last_work = at;
+    for (partition_number last = -1; auto const& one : reply.read.records) {
+        if (one.partition == last) continue;
+        last = one.partition;
+        tenures_.at(last).last_work = at;
+    }
     hand_.take(std::move(reply.read));
     note_due_keys(asked, reply, at);
     if (asked.read.empty() || count > 0 || reply.more) return;
@@ -146,6 +149,16 @@ void relay<Parts>::apply(round_plan const& asked, round_reply& reply) {
     read_due_ = false;
     for (auto& [partition, mine] : tenures_) {
         if (mine.care.left > 0 && mine.care.strikes < 2 && !hand_.holds(partition)) relax(mine);
+    }
+}
+
+/// What was settled of a partition that is read with care.
+template <class Parts>
+void relay<Parts>::count_down(partition_number partition, holding& mine) const {
+    for (auto const& one : hand_.settlements()) {
+        if (one.partition != partition) continue;
+        bool const resolved = one.what != fate::hand_back && one.what != fate::follow;
+        if (resolved && --mine.care.left == 0) return relax(mine);
     }
 }
 
@@ -316,10 +329,11 @@ void relay<Parts>::release(bool all) {
 
 template <class Parts>
 void relay<Parts>::purge() {
-    auto const at = now();
     auto const published = parts_.policy.published_retention();
     auto const dead = parts_.policy.dead_retention();
-    if (stopping_ || !session_ || at < next_purge_ || (!published && !dead)) return;
+    if (stopping_ || !session_ || (!published && !dead)) return;
+    auto const at = now();
+    if (at < next_purge_) return;
     next_purge_ = at + purge_interval;
     event::purged removed;
     try {
@@ -361,36 +375,6 @@ void relay<Parts>::tell_status(std::string const& error) {
         status.storage_down = storage_breaker_.open();
         if (!error.empty()) status.last_error = error;
     });
-}
-
-template <class Parts>
-monotonic_time relay<Parts>::wake_at() {
-    auto const at = now();
-    auto const storage_from = std::max(storage_breaker_.next_try(), contention_.next_try());
-    auto const broker_from = broker_breaker_.next_try();
-    auto until = polling_.next();
-    auto const sooner = [&](monotonic_time other) { until = std::min(until, other); };
-    auto const call_storage = [&](monotonic_time when) { sooner(std::max(when, storage_from)); };
-    if (storage_from > at) sooner(storage_from);
-    if (broker_from > at) sooner(broker_from);
-    if (seek_due_ && may_seek()) call_storage(std::max(seek_at(), broker_from));
-    if (auto const due = hand_.next_due(); due && may_send(at)) call_storage(*due);
-    if (auto const sent = hand_.oldest_sent()) sooner(*sent + publish_timeout());
-    if constexpr (patient_channel<channel_type>) {
-        // Many receipts a round cost less than many rounds; few are worth a round each.
-        bool const many = hand_.in_flight() >= patient_from;
-        if (channel_) channel_->wake_for(many ? hand_.in_flight() / 2 : 1);
-        if (many) sooner(at + patience_for_receipts);
-    }
-    if (next_purge_ > at && session_) call_storage(next_purge_);
-    for (auto const& [partition, mine] : tenures_) {
-        call_storage(mine.renew_at);
-        if (mine.ending) continue;
-        if (!hand_.holds(partition) && !read_due_) call_storage(mine.last_work + lease() / 3);
-        if (mine.wanted) call_storage(mine.acquired_at + lease() / 10);
-    }
-    // What is overdue could not be done in this round; it is tried again soon, but not at once.
-    return std::max(until, at + std::chrono::milliseconds{1});
 }
 
 }  // namespace outbox

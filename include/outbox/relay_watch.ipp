@@ -1,12 +1,43 @@
 // SPDX-License-Identifier: MIT
 //
-// Being told of commits in other processes, where the storage can: asked for before a wait, given
-// up when there is so much to hear that looking is cheaper, or when nothing could be done about it.
+// The wait between two rounds: until when; and being told of commits in other processes, where the
+// storage can: asked for before a wait, given up when there is so much to hear that looking is
+// cheaper, or when nothing could be done about it.
 #pragma once
 
 #include "outbox/relay.hpp"
 
 namespace outbox {
+
+template <class Parts>
+monotonic_time relay<Parts>::wake_at() {
+    auto const at = now();
+    auto const storage_from = std::max(storage_breaker_.next_try(), contention_.next_try());
+    auto const broker_from = broker_breaker_.next_try();
+    auto until = polling_.next();
+    auto const sooner = [&](monotonic_time other) { until = std::min(until, other); };
+    auto const call_storage = [&](monotonic_time when) { sooner(std::max(when, storage_from)); };
+    if (storage_from > at) sooner(storage_from);
+    if (broker_from > at) sooner(broker_from);
+    if (seek_due_ && may_seek()) call_storage(std::max(seek_at(), broker_from));
+    if (auto const due = hand_.next_due(); due && may_send(at)) call_storage(*due);
+    if (auto const sent = hand_.oldest_sent()) sooner(*sent + publish_timeout());
+    if constexpr (patient_channel<channel_type>) {
+        // Many receipts a round cost less than many rounds; few are worth a round each.
+        bool const many = hand_.in_flight() >= patient_from;
+        if (channel_) channel_->wake_for(many ? hand_.in_flight() / 2 : 1);
+        if (many) sooner(at + patience_for_receipts);
+    }
+    if (next_purge_ > at && session_) call_storage(next_purge_);
+    for (auto const& [partition, mine] : tenures_) {
+        call_storage(mine.renew_at);
+        if (mine.ending) continue;
+        if (!read_due_ && !hand_.holds(partition)) call_storage(mine.last_work + lease() / 3);
+        if (mine.wanted) call_storage(mine.acquired_at + lease() / 10);
+    }
+    // What is overdue could not be done in this round; it is tried again soon, but not at once.
+    return std::max(until, at + std::chrono::milliseconds{1});
+}
 
 template <class Parts>
 bool relay<Parts>::begin_watch([[maybe_unused]] monotonic_time at) {

@@ -78,11 +78,13 @@ public:
         while (true) {
             auto const did = engine_->relay_part.round();
             auto const now = engine_->of->clock.now();
+            // Where nothing more was found there may be nothing more: better to ask than to look.
+            if (did.settled > 0 && did.read == 0 && is_all_done()) return true;
             if (did.progress() && now < until) continue;
             // Settlements wait for their batch mates only while receipts may still come in.
             bool const last = is_manual || now >= until;
             if (last && engine_->relay_part.settle() && now < until) continue;
-            if (engine_->relay_part.has_empty_hands() && nothing_is_left()) return true;
+            if (is_all_done()) return true;
             if (now >= until || is_manual) return false;
             engine_->wait(std::min(until, engine_->relay_part.wake_at()));
         }
@@ -170,7 +172,8 @@ private:
         std::atomic<monotonic_time> release_by{monotonic_time{}};
     };
 
-    [[nodiscard]] bool nothing_is_left() {
+    [[nodiscard]] bool is_all_done() {
+        if (!engine_->relay_part.has_empty_hands()) return false;
         try {
             auto const figures = engine_->of->storage.statistics();
             return figures.backlog == figures.scheduled;

@@ -5,6 +5,7 @@
 #include "outbox/hand.hpp"
 
 #include <string>
+#include <vector>
 
 #include "outbox/evidence.hpp"
 #include "outbox/memory_of_sends.hpp"
@@ -213,6 +214,65 @@ TEST_CASE("an attempt of an earlier tenure is found by its own token") {
     at.hand.publish(at_first, fate::remove);
     CHECK_FALSE(at.hand.find(77));
     CHECK(at.hand.in_flight() == 0);
+}
+
+TEST_CASE("what has been in flight for longest is known, whatever lands before it") {
+    playing at;
+    auto const begin = at.now;
+    std::vector<outbox::hand::slot> sent;
+    for (std::int64_t i = 1; i <= 4; ++i) {
+        at.read(i, std::to_string(i));
+        sent.push_back(at.send());
+        at.now += 1ms;
+    }
+    CHECK_FALSE(at.hand.overdue(begin - 1ms));
+    at.hand.publish(sent[1], fate::remove);
+    CHECK(at.hand.overdue(begin) == sent[0]);
+    at.hand.publish(sent[0], fate::remove);
+    CHECK(at.hand.oldest_sent() == begin + 2ms);
+    at.hand.again(sent[2]);
+    CHECK(at.hand.overdue(at.now) == sent[3]);
+    at.hand.publish(sent[3], fate::remove);
+    CHECK_FALSE(at.hand.oldest_sent());
+}
+
+TEST_CASE("a partition is held until all that is decided of it is stored") {
+    playing at;
+    CHECK_FALSE(at.hand.holds(1));
+    at.read(1, "a");
+    at.read(2, "b");
+    at.hand.publish(at.send(), fate::remove);
+    CHECK(at.hand.size() == 2);
+    CHECK(at.hand.decided() == 1);
+    CHECK_FALSE(at.hand.all_sent());
+    static_cast<void>(at.send());
+    CHECK(at.hand.all_sent());
+    at.hand.hand_back(1);
+    at.hand.committed();
+    CHECK(at.hand.holds(1));
+    at.hand.drop(1, [](auto) {});
+    CHECK_FALSE(at.hand.holds(1));
+
+    at.hand.settle_unread({.partition = 1, .sequence = 3, .what = fate::retry});
+    CHECK(at.hand.holds(1));
+    CHECK_FALSE(at.hand.holds(2));
+    at.hand.committed();
+    CHECK_FALSE(at.hand.holds(1));
+}
+
+TEST_CASE("a key whose line was swept is as new, and others keep their place") {
+    playing at;
+    at.read(1, "kept");
+    for (std::int64_t i = 2; i <= 5'000; ++i) {
+        at.read(i, std::to_string(i));
+        if (i == 2) CHECK(at.hand[at.send()].id == numbered(1));
+        at.hand.publish(at.send(), fate::remove);
+        at.hand.committed();
+    }
+    at.read(5'001, "kept");
+    CHECK_FALSE(at.hand.next());
+    at.read(5'002, "2");
+    CHECK(at.hand[at.send()].sequence == 5'002);
 }
 
 TEST_CASE("a partition that is lost leaves nothing in hand") {

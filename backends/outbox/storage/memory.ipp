@@ -441,6 +441,7 @@ void basic_memory_storage<Clock>::session::settle(settlement const& one, partiti
 
 template <clock Clock>
 void basic_memory_storage<Clock>::session::promote(partition& p) {
+    if (p.scheduled.empty()) return;
     auto const now = state_->clock.now();
     while (!p.scheduled.empty() && p.scheduled.begin()->first <= now) {
         auto const sequence = ++state_->last_sequence;
