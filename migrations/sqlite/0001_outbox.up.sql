@@ -36,7 +36,8 @@ create table outbox (
     headers text not null default '',
     last_error text,
     payload blob not null,
-    check (state in (0, 1, 2, 3, 4)),
+    -- For a list SQLite would fill an index anew with every row.
+    check (state between 0 and 4 and typeof(state) = 'integer'),
     check (typeof(created_at) = 'integer'),
     check (typeof(not_before) in ('integer', 'null')),
     check (id glob '[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]'),

@@ -69,6 +69,40 @@ TEST_CASE("a worker sees what is committed and nothing else") {
     CHECK(numbers(support::read(session)) == std::vector{2});
 }
 
+TEST_CASE("what is settled in a row takes nothing with it that stands between") {
+    sqlite_case at;
+    for (int i = 1; i <= 40; ++i) at.put(i);
+    at.sql("delete from outbox where sequence = 20");
+    auto session = at.owner();
+    REQUIRE(numbers(support::read(session)).size() == 39);
+    // It turns up late, in a place that was empty.
+    at.sql("insert into outbox (sequence, topic, payload) values (20, 't', 'p')");
+    auto const published = GENERATE(fate::remove, fate::stamp);
+    std::vector<outbox::settlement> done;
+    for (int i = 30; i >= 1; --i) {
+        if (i == 15 || i == 20) continue;
+        done.push_back({.sequence = i, .what = i == 13 ? fate::retry : published, .delay = 1h});
+    }
+    // Said twice, and never read.
+    done.push_back({.sequence = 5, .what = fate::bury});
+    done.push_back({.sequence = 41, .what = published});
+    support::settle(session, done);
+    auto const left = [&](std::string const& where) {
+        return at.sql("select group_concat(sequence) from (select sequence from outbox where " +
+                      where + " order by sequence)");
+    };
+    CHECK(left("state = 0") == "15,20,31,32,33,34,35,36,37,38,39,40");
+    CHECK(left("state = 1") == "13");
+    CHECK(at.sql("select count(*) from outbox where state = 4") ==
+          (published == fate::stamp ? "27" : "0"));
+    // Past what is in hand, on both sides of it.
+    at.put(41);
+    auto const more = support::read(session);
+    REQUIRE(more.read.records.size() == 2);
+    CHECK(more.read.records[0].sequence == 20);
+    CHECK(more.read.records[1].sequence == 41);
+}
+
 TEST_CASE("a message that an operator puts back by plain SQL is read in its place") {
     sqlite_case at;
     for (int i = 1; i <= 3; ++i) at.put(i);

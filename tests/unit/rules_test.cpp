@@ -4,6 +4,11 @@
 // validation, names.
 #include <unistd.h>
 
+#include <array>
+#include <cctype>
+#include <cstdint>
+#include <string>
+
 #include "outbox/breaker.hpp"
 #include "outbox/broker/memory.hpp"
 #include "outbox/retry.hpp"
@@ -55,6 +60,31 @@ TEST_CASE("a message that cannot be carried is refused with its field and positi
     CHECK(check("t", "", "no colon", "p")->code == outbox::errc::invalid_header);
     CHECK(check("t", "", "Outbox-Id: x\n", "p")->code == outbox::errc::invalid_header);
     CHECK(check("t", "", "", "")->code == outbox::errc::invalid_payload);
+}
+
+TEST_CASE("an id is read from its 36 characters in either case, and from nothing else") {
+    std::string const text = "01234567-89ab-4cde-9f01-23456789abcd";
+    auto const id = outbox::parse_message_id(text);
+    REQUIRE(id);
+    CHECK(id->bytes == std::array<std::uint8_t, 16>{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0x4c, 0xde,
+                                                    0x9f, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab,
+                                                    0xcd});
+    CHECK(outbox::parse_message_id("01234567-89AB-4CDE-9F01-23456789ABCD") == id);
+    CHECK_FALSE(outbox::parse_message_id(text.substr(1)));
+    CHECK_FALSE(outbox::parse_message_id(text + "0"));
+    int wrong = 0;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        for (int byte = 0; byte < 256; ++byte) {
+            auto changed = text;
+            changed[at] = static_cast<char>(byte);
+            bool const digit = text[at] != '-' && std::isxdigit(byte) != 0;
+            bool const fits = digit || changed == text;
+            auto const read = outbox::parse_message_id(changed);
+            bool const same = read && to_string(*read)[at] == std::tolower(byte);
+            if (read.has_value() != fits || (fits && !same)) ++wrong;
+        }
+    }
+    CHECK(wrong == 0);
 }
 
 TEST_CASE("a table name that is not plain is refused") {

@@ -83,7 +83,8 @@ public:
     void commit(transaction on);
     void rollback(transaction on) noexcept;
     /// Adds to the caller's open transaction. What is refused leaves that transaction usable. A
-    /// transaction that began with a plain BEGIN may fail here with `contention`, at once.
+    /// transaction that began with a plain BEGIN may fail here with `contention`, at once. The
+    /// insert stays prepared on the connection, which can be closed all the same.
     void append(transaction on, std::span<draft const> drafts);
 
     [[nodiscard]] session connect(message_id const& worker, duration limit);

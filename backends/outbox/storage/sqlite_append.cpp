@@ -6,6 +6,7 @@
 #include "outbox/storage/sqlite.hpp"
 #include "outbox/storage/sqlite_connection.hpp"
 #include "outbox/storage/sqlite_failure.hpp"
+#include "outbox/storage/sqlite_kept.hpp"
 #include "outbox/storage/sqlite_statements.hpp"
 
 namespace outbox {
@@ -39,7 +40,6 @@ private:
     bool kept_{false};
 };
 
-// Preparing takes longer than inserting: the simpler it is, the better for a lone message.
 constexpr std::string_view insert_sql =
     "insert into outbox (id, topic, key, headers, payload) values (?1, ?2, ?3, ?4, ?5)";
 
@@ -53,7 +53,7 @@ constexpr std::string_view stored_sql = R"(
 select topic, coalesce(key, ''), headers, payload from outbox where id = ?1 and caller_chose_id = 1
 )";
 
-/// One message after the other, by statements that are prepared once, and only when needed.
+/// One message after the other, by statements that the connection keeps.
 class appender {
 public:
     appender(sqlite3* on, table_name const& table) : on_{on}, table_{table} {}
@@ -89,7 +89,7 @@ private:
     }
 
     sqlite::statement& prepared(std::optional<sqlite::statement>& one, std::string_view sql) {
-        if (!one) one.emplace(on_, sqlite::render(sql, table_));
+        if (!one) one.emplace(sqlite::kept_on(on_, sqlite::render(sql, table_)));
         return *one;
     }
 

@@ -18,12 +18,15 @@ bool rows::next() {
 }
 
 std::string_view rows::text(int column) const {
+    // The column is looked up once. Its value must not be touched by two threads at a time, and a
+    // connection is one thread's.
+    auto* const value = sqlite3_column_value(of_, column);
     // Asked for as text, a blob would be converted; asked for as a blob, text would come in the
     // encoding of the database.
-    void const* const data = sqlite3_column_type(of_, column) == SQLITE_BLOB
-                                 ? sqlite3_column_blob(of_, column)
-                                 : static_cast<void const*>(sqlite3_column_text(of_, column));
-    auto const size = static_cast<std::size_t>(sqlite3_column_bytes(of_, column));
+    void const* const data = sqlite3_value_type(value) == SQLITE_BLOB
+                                 ? sqlite3_value_blob(value)
+                                 : static_cast<void const*>(sqlite3_value_text(value));
+    auto const size = static_cast<std::size_t>(sqlite3_value_bytes(value));
     return size == 0 ? std::string_view{} : std::string_view{static_cast<char const*>(data), size};
 }
 

@@ -93,11 +93,25 @@ private:
     int column_{0};
 };
 
+struct finalize {
+    bool owned{true};
+    void operator()(sqlite3_stmt* of) const {
+        if (owned) sqlite3_finalize(of);
+    }
+};
+
 class statement {
 public:
     /// `kept`: prepared once for many runs.
     statement() = default;
     statement(sqlite3* on, std::string const& sql, bool kept = true);
+    /// One that belongs to its connection.
+    explicit statement(sqlite3_stmt* of_the_connection)
+        : prepared_{of_the_connection, finalize{.owned = false}} {}
+
+    void leave_to_connection() {
+        prepared_.get_deleter().owned = false;
+    }
 
     template <class... Values>
     [[nodiscard]] rows run(Values const&... values) {
@@ -133,12 +147,6 @@ public:
     }
 
 private:
-    struct finalize {
-        void operator()(sqlite3_stmt* of) const {
-            sqlite3_finalize(of);
-        }
-    };
-
     void bind(int at, std::int64_t value);
     void bind(int at, std::int32_t value) {
         bind(at, std::int64_t{value});

@@ -40,13 +40,14 @@ round_reply worker::exchange(round_request const& request) {
         removed_.clear();
         stamped_.clear();
         for (auto const& one : request.settlements) settle(one, row);
-        settle_published(row, 1);
+        settle_published(row);
         for (auto const& one : request.renewals) renew(one, request.lease, row);
         if (promotes) promote(row, reply);
         if (held_->version != row.version) {
             held_->version = row.version;
             add_retrying(row, request.dead_letters_block, reply.changed);
         }
+        part.now = row.now;
         read(part);
         if (part.alone) sql_.note_suspect.execute(*part.alone);
     });
@@ -71,7 +72,7 @@ bool worker::keeps(round_request const& request, lease_row const& row, round_rep
 }
 
 void worker::settle(settlement const& one, lease_row const& row) {
-    if (one.partition != 0 || in_hand_.erase(one.sequence) == 0) return;
+    if (one.partition != 0 || !in_hand_.remove(one.sequence)) return;
     auto const due = row.now + one.delay.count();
     switch (one.what) {
         case fate::remove: removed_.push_back(one.sequence); break;
@@ -83,19 +84,36 @@ void worker::settle(settlement const& one, lease_row const& row) {
         case fate::hand_back: return;
     }
     if (one.sequence == row.suspect) sql_.clear_suspect.execute();
-    settle_published(row, sequences_at_once);
 }
 
-/// Writes what was removed or stamped, once it is as many.
-void worker::settle_published(lease_row const& row, std::size_t at_least) {
-    if (removed_.size() >= at_least) {
-        sql_.remove.execute_for(removed_);
-        removed_.clear();
+/// Writes what was removed or stamped.
+void worker::settle_published(lease_row const& row) {
+    write_published(removed_, row.now, sql_.remove_run, sql_.remove_scattered);
+    write_published(stamped_, row.now, sql_.stamp_run, sql_.stamp_scattered);
+}
+
+void worker::write_published(std::vector<sequence_number>& all, std::int64_t now, statement& run,
+                             statement& scattered) {
+    std::ranges::sort(all);
+    std::vector<sequence_number> lone;
+    for (auto first = all.begin(); first != all.end();) {
+        // No number between first and last is missing, so the range names nothing else.
+        auto last = first;
+        while (std::next(last) != all.end() && *std::next(last) == *last + 1) ++last;
+        auto const end = std::next(last);
+        if (end - first >= long_run) {
+            run.execute(now, *first, *last);
+        } else {
+            lone.insert(lone.end(), first, end);
+        }
+        first = end;
     }
-    if (stamped_.size() >= at_least) {
-        sql_.stamp.execute_for(stamped_, row.now);
-        stamped_.clear();
+    for (std::span<sequence_number const> left{lone}; !left.empty();) {
+        auto const some = left.first(std::min(left.size(), sequences_at_once));
+        scattered.execute_for(some, now);
+        left = left.subspan(some.size());
     }
+    all.clear();
 }
 
 void worker::renew(renewal const& one, duration lease, lease_row const& row) {
@@ -167,10 +185,18 @@ void worker::read_ready(reading& part) {
 }
 
 std::optional<sequence_number> worker::next_ready(sequence_number after) {
-    auto line = sql_.ready.run(after);
-    while (line.next()) {
-        if (!in_hand_.contains(line.integer(0))) return line.integer(0);
-    }
+    std::optional<sequence_number> behind;
+    do {
+        auto line = sql_.ready.run(behind.value_or(after));
+        behind.reset();
+        while (!behind && line.next()) {
+            auto const found = line.integer(0);
+            if (!in_hand_.contains(found)) return found;
+            // A long run of what is in hand is passed at once: the index is entered behind it.
+            auto const end = in_hand_.end_of_run(found);
+            if (end - found >= long_run) behind = end;
+        }
+    } while (behind);
     return std::nullopt;
 }
 
@@ -179,12 +205,12 @@ void worker::read_ready_from(sequence_number first, reading& part) {
     auto line = sql_.ready_records.run(first);
     while (!part.full() && line.next()) {
         part.last = line.integer(0);
-        if (in_hand_.insert(part.last).second) take_in(line, part);
+        if (in_hand_.add(part.last)) take_in(line, part);
     }
 }
 
 void worker::hand_out(sequence_number sequence, reading& part) {
-    in_hand_.insert(sequence);
+    in_hand_.add(sequence);
     if (part.wants.alone) {
         part.alone = sequence;
     } else {
@@ -200,8 +226,12 @@ void worker::fetch(sequence_number sequence, reading& part) {
 
 void worker::take_in(rows const& stored, reading& part) {
     row_reader from{stored};
-    auto const& one = part.reply.read.add(read_row<record>(from));
-    part.bytes += static_cast<std::int64_t>(one.size_bytes());
+    auto one = read_row<record>(from);
+    // Up to here it is the time itself, and zero where there is none.
+    one.remaining = one.state == record_state::ready
+                        ? std::max(one.remaining - duration{part.now}, duration::zero())
+                        : duration::zero();
+    part.bytes += static_cast<std::int64_t>(part.reply.read.add(one).size_bytes());
     ++part.taken;
 }
 

@@ -100,7 +100,7 @@ tenure worker::take(lease_row const& row, acquire_request const& request) {
 std::optional<accused_record> worker::accuse(lease_row const& row) {
     auto found = sql_.accuse.run(row.suspect, row.now);
     if (!found.next()) return std::nullopt;
-    in_hand_.insert(row.suspect);
+    in_hand_.add(row.suspect);
     auto const hour_ago = row.now - duration{std::chrono::hours{1}}.count();
     return accused_record{
         .sequence = row.suspect,

@@ -9,11 +9,11 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "outbox/lease.hpp"
 #include "outbox/storage/sqlite_connection.hpp"
+#include "outbox/storage/sqlite_in_hand.hpp"
 #include "outbox/table_name.hpp"
 
 namespace outbox::sqlite {
@@ -49,14 +49,18 @@ private:
     };
     /// What was published is removed or stamped by so many numbers a statement: to open the table
     /// and all its indexes takes as long as to change a row.
-    static constexpr int sequences_at_once = 64;
+    static constexpr std::size_t sequences_at_once = 64;
+    /// From so many numbers without a gap on, a statement of their own for the range is cheaper
+    /// than their part of a list, which SQLite first puts into an index.
+    static constexpr std::ptrdiff_t long_run = 8;
 
     struct statements {
         statements(sqlite3* on, table_name const& table);
 
         statement lease_row;
         statement take, extend, give_back, note_suspect, clear_suspect;
-        statement remove, stamp, retry, follow, schedule, bury;
+        statement remove_run, remove_scattered, stamp_run, stamp_scattered;
+        statement retry, follow, schedule, bury;
         statement any_ready, any_scheduled_due, scheduled_due, draw_sequence, promote;
         statement accuse, buried_since, next_retrying_key, any_retrying, first_dead, next_dead_key;
         statement ready, retrying, one, ready_records;
@@ -66,6 +70,7 @@ private:
     struct reading {
         round_request const& wants;
         round_reply& reply;
+        std::int64_t now{0};
         std::int64_t bytes{0};
         std::int32_t taken{0};
         sequence_number last{0};  ///< of those that were read from the line
@@ -90,7 +95,9 @@ private:
     [[nodiscard]] bool keeps(round_request const& request, lease_row const& row,
                              round_reply& reply);
     void settle(settlement const& one, lease_row const& row);
-    void settle_published(lease_row const& row, std::size_t at_least);
+    void settle_published(lease_row const& row);
+    static void write_published(std::vector<sequence_number>& all, std::int64_t now, statement& run,
+                                statement& scattered);
     void renew(renewal const& one, duration lease, lease_row const& row);
     void promote(lease_row const& row, round_reply& reply);
     void read(reading& part);
@@ -117,7 +124,7 @@ private:
     statements sql_;
     std::string id_;
     std::optional<holding> held_{};
-    std::unordered_set<sequence_number> in_hand_{};
+    sequences_in_hand in_hand_{};
     /// Of the transaction that runs: settled, and not yet written.
     std::vector<sequence_number> removed_{}, stamped_{};
 };

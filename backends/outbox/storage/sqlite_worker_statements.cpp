@@ -29,15 +29,18 @@ worker::statements::statements(sqlite3* on, table_name const& table) {
     clear_suspect = prepare("update outbox_partition set suspect = null");
 
     // Settling: by exact sequence, and only what can be in hand.
-    auto const behind = [](int values) {
-        std::string list;
-        for (int i = 0; i < sequences_at_once; ++i) {
-            list += (i == 0 ? "(?" : ", ?") + std::to_string(values + 1 + i);
-        }
-        return " where sequence in " + list + ") and state in (0, 1)";
-    };
-    remove = prepare("delete from outbox" + behind(0));
-    stamp = prepare("update outbox set state = 4, published_at = ?1" + behind(1));
+    std::string const remove_where = "delete from outbox where ";
+    std::string const stamp_where = "update outbox set state = 4, published_at = ?1 where ";
+    std::string const run = "sequence between ?2 and ?3 and state in (0, 1)";
+    std::string scattered;
+    for (std::size_t i = 0; i < sequences_at_once; ++i) {
+        scattered += (i == 0 ? "sequence in (?" : ", ?") + std::to_string(2 + i);
+    }
+    scattered += ") and state in (0, 1)";
+    remove_run = prepare(remove_where + run);
+    remove_scattered = prepare(remove_where + scattered);
+    stamp_run = prepare(stamp_where + run);
+    stamp_scattered = prepare(stamp_where + scattered);
     retry = prepare(
         "update outbox set state = 1, due = ?2, attempts = ?3, last_error = ?4"
         " where sequence = ?1 and state in (0, 1)");
@@ -91,11 +94,9 @@ worker::statements::statements(sqlite3* on, table_name const& table) {
     retrying = prepare(
         "select sequence, deaths from outbox indexed by outbox_retrying"
         " where state = 1 and coalesce(key, '') = ?1 order by sequence");
-    // The clock is asked only for a row of plain SQL whose time has not come.
-    auto const columns =
-        "select " + columns_of<record>() +
-        " from (select *, 0 as partition, iif(state = 0 and not_before is not null,"
-        " max(not_before - {now}, 0), 0) as remaining from outbox ";
+    // Its time is read as it is stored; `take_in` makes of it what remains until then.
+    auto const columns = "select " + columns_of<record>() +
+                         " from (select *, 0 as partition, not_before as remaining from outbox ";
     one = prepare(columns + "where sequence = ?1)");
     ready_records = prepare(columns +
                             "indexed by outbox_ready where state = 0 and sequence >= ?1"
