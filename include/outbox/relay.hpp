@@ -19,6 +19,7 @@
 #include "outbox/evidence.hpp"
 #include "outbox/hand.hpp"
 #include "outbox/memory_of_sends.hpp"
+#include "outbox/pace.hpp"
 #include "outbox/parts.hpp"
 #include "outbox/polling.hpp"
 #include "outbox/retry.hpp"
@@ -339,6 +340,7 @@ private:
     message_id_generator random_;
     polling polling_;
     announcements announcements_{};
+    pace pace_{};
     breaker storage_breaker_;
     breaker contention_;
     breaker broker_breaker_;

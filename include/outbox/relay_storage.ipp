@@ -34,6 +34,11 @@ void relay<Parts>::exchange(bool may_read) {
         return storage_failed(failure.code(), failure.what());
     }
     storage_answered();
+    if (!next.read.empty()) {
+        auto const answered = now();
+        pace_.looked(reply.read.records.size(), static_cast<std::size_t>(request.records),
+                     answered - at, answered);
+    }
     // The lease counts from before the call, as this worker's own clock saw it.
     for (auto const& one : next.renewals) {
         auto& mine = tenures_.at(one.partition);
@@ -49,9 +54,11 @@ auto relay<Parts>::plan(monotonic_time at, bool may_read) -> round_plan {
     round_plan next;
     auto const by_tenures = allowed();
     next.alone = by_tenures.alone;
-    // While receipts are still coming in, settlements wait until there is a batch of them.
+    // While receipts are still coming in, settlements wait until there is a batch of them; and for
+    // the next look, if it is soon.
+    bool const rests = pace_.rests(at) && may_read && !stopping_;
     auto const decided = static_cast<std::int32_t>(hand_.settlements().size());
-    next.settle = decided > 0 && (hand_.in_flight() == 0 || !may_read || stopping_ ||
+    next.settle = decided > 0 && ((hand_.in_flight() == 0 && !rests) || !may_read || stopping_ ||
                                   decided >= settings().batch_size);
     // What is decided is settled before the read, and makes room for it.
     next.room = capacity(by_tenures) - static_cast<std::int32_t>(hand_.size() - hand_.decided());
@@ -61,7 +68,7 @@ auto relay<Parts>::plan(monotonic_time at, bool may_read) -> round_plan {
         // wrong.
         bool const fresh = probing() && random_.random() % 2 == 0;
         if (!fresh) plan_due_keys(next, at);
-        if (!probing() || next.due_names.empty()) plan_reading(next);
+        if (!rests && (!probing() || next.due_names.empty())) plan_reading(next);
         if (fresh && next.read.empty()) plan_due_keys(next, at);
     }
     for (auto const& [partition, mine] : tenures_) {

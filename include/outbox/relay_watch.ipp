@@ -20,6 +20,7 @@ monotonic_time relay<Parts>::wake_at() {
     if (storage_from > at) sooner(storage_from);
     if (broker_from > at) sooner(broker_from);
     if (seek_due_ && may_seek()) call_storage(std::max(seek_at(), broker_from));
+    if (pace_.rests(at)) call_storage(pace_.until());
     if (auto const due = hand_.next_due(); due && may_send(at)) call_storage(*due);
     if (auto const sent = hand_.oldest_sent()) sooner(*sent + publish_timeout());
     if constexpr (patient_channel<channel_type>) {
@@ -92,7 +93,8 @@ void relay<Parts>::end_watch_when_of_no_use() {
     try {
         // Under load there may be no wait for long. Another round follows, so nothing is missed.
         if (done_.read > 0) static_cast<void>(hear(at));
-        if (stopping_ || !may_send(at) || announcements_.too_many(at)) end_watch();
+        bool const of_no_use = announcements_.too_many(at) || pace_.rests(at);
+        if (stopping_ || !may_send(at) || of_no_use) end_watch();
     } catch (error const& failure) {
         storage_failed(failure.code(), failure.what());
     }
