@@ -37,6 +37,10 @@ struct postgres_options {
     /// there is one. PostgreSQL cannot prepare such a transaction (PREPARE TRANSACTION): set this
     /// to false where messages are added to those, and workers find them by polling alone.
     bool announce{true};
+    /// The statements that add messages stay prepared on the caller's connection from their second
+    /// use on, which makes them two to three times as fast. Not done through a pooler, and done
+    /// anew after `DISCARD ALL` and `DEALLOCATE ALL`.
+    bool prepare{true};
 };
 
 class postgres_storage {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "outbox/storage/postgres_blocking.hpp"
+#include "outbox/storage/postgres_kept.hpp"
 #include "outbox/storage/postgres_statements.hpp"
 
 namespace outbox::postgres {
@@ -26,7 +27,8 @@ select d.id, d.chosen, d.topic, d.key, d.headers, d.payload, d.not_before,
        case when d.not_before > clock_timestamp() then 2 else 0 end, d.not_before
   from unnest($1, $2, $3, $4, $5, $6, $7) with ordinality
        as d(id, chosen, topic, key, headers, payload, not_before, place))";
-// It is parsed and planned for each message, which takes longer than to insert one.
+// Where it is not prepared, it is parsed and planned for each message, which takes several times as
+// long as to insert one.
 constexpr std::string_view insert_one_sql =
     "insert into outbox (id, topic, key, headers, payload) select $1, $2, $3, $4, $5";
 constexpr std::string_view in_order = "\n order by d.place";
@@ -74,7 +76,7 @@ void lock_keys(PGconn* on, append_statements const& sql, std::span<draft const> 
     for (auto const& one : drafts) {
         if (one.serialize_key) keys.push_back(one.key);
     }
-    if (!keys.empty()) static_cast<void>(execute(on, sql.lock_keys, parameters{keys}));
+    if (!keys.empty()) static_cast<void>(sql.run(on, sql.lock_keys, parameters{keys}));
 }
 
 bool is_ordinary(draft const& one) {
@@ -85,7 +87,7 @@ std::size_t insert(PGconn* on, append_statements const& sql, std::span<draft con
     if (drafts.size() == 1 && is_ordinary(*drafts[0])) {
         auto const& one = *drafts[0];
         parameters const values{one.id, one.topic, one.key, one.headers, byte_string{one.payload}};
-        return std::stoul(PQcmdTuples(execute(on, sql.insert_one, values).get()));
+        return std::stoul(PQcmdTuples(sql.run(on, sql.insert_one, values).get()));
     }
     parameters values;
     bool chosen = false;
@@ -97,7 +99,7 @@ std::size_t insert(PGconn* on, append_statements const& sql, std::span<draft con
     values.add_array(drafts, [](auto const* one) { return byte_string{one->payload}; });
     values.add_array(drafts, [](auto const* one) { return one->not_before; });
     for (auto const* one : drafts) chosen = chosen || one->caller_chose_id;
-    auto const answer = execute(on, chosen ? sql.insert_chosen : sql.insert, values);
+    auto const answer = sql.run(on, chosen ? sql.insert_chosen : sql.insert, values);
     return std::stoul(PQcmdTuples(answer.get()));
 }
 
@@ -114,7 +116,7 @@ group missing_after_comparison(PGconn* on, append_statements const& sql,
     values.add_array(chosen, [](auto const* one) { return one->key; });
     values.add_array(chosen, [](auto const* one) { return one->headers; });
     values.add_array(chosen, [](auto const* one) { return byte_string{one->payload}; });
-    auto const answer = execute(on, sql.compare, values);
+    auto const answer = sql.run(on, sql.compare, values);
     group missing;
     for (std::size_t i = 0; i < chosen.size(); ++i) {
         row_reader from{answer, static_cast<int>(i)};
@@ -152,11 +154,12 @@ void insert_in_groups(PGconn* on, append_statements const& sql, std::span<draft 
 
 }  // namespace
 
-append_statements::append_statements(table_name const& table, bool announce) {
+append_statements::append_statements(table_name const& table, postgres_options const& options)
+    : prepare{options.prepare} {
     auto const name = table.qualified();
     std::string one{insert_one_sql};
     std::string many{insert_sql};
-    if (announce) {
+    if (options.announce) {
         one.append(" where outbox_wake()");
         many.append("\n where (select outbox_wake())");
     }
@@ -165,6 +168,10 @@ append_statements::append_statements(table_name const& table, bool announce) {
     insert_chosen = insert + "\n    on conflict (id) where caller_chose_id do nothing";
     compare = render(compare_sql, name);
     lock_keys = render(lock_keys_sql, name);
+}
+
+result append_statements::run(PGconn* on, std::string const& sql, parameters const& values) const {
+    return prepare ? execute_kept(on, sql, values) : execute(on, sql, values);
 }
 
 void append(PGconn* on, append_statements const& sql, std::span<draft const> drafts) {

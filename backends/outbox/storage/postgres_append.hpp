@@ -10,13 +10,18 @@
 #include <string>
 
 #include "outbox/message.hpp"
+#include "outbox/storage/postgres.hpp"
+#include "outbox/storage/postgres_binary.hpp"
 #include "outbox/table_name.hpp"
 
 namespace outbox::postgres {
 
 struct append_statements {
-    append_statements(table_name const& table, bool announce);
+    append_statements(table_name const& table, postgres_options const& options);
 
+    [[nodiscard]] result run(PGconn* on, std::string const& sql, parameters const& values) const;
+
+    bool prepare;
     std::string insert_one;     ///< $1 id, $2 topic, $3 key, $4 headers, $5 payload
     std::string insert;         ///< $1 … $8: the columns of a draft, as arrays
     std::string insert_chosen;  ///< the same, leaving out ids that are stored already

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Statements on the caller's own connection: one at a time, never prepared (a pooler may stand in
-// between), waiting for as long as the caller's settings let them.
+// Statements on the caller's own connection: one at a time, waiting for as long as the caller's
+// settings let them.
 #pragma once
 
 #include <string>
@@ -11,22 +11,24 @@
 
 namespace outbox::postgres {
 
-/// Throws `failure`. The answer is in binary.
+/// Throws `failure`.
+[[nodiscard]] inline result good(PGconn* on, PGresult* came) {
+    result answer{came};
+    auto const status = PQresultStatus(came);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return answer;
+    throw PQstatus(on) == CONNECTION_OK ? failure_of(came) : failure_of(on);
+}
+
+/// Not prepared; its answer is in binary.
 [[nodiscard]] inline result execute(PGconn* on, std::string const& sql,
                                     parameters const& values = {}) {
-    result answer{PQexecParams(on, sql.c_str(), values.count(), values.types(), values.values(),
-                               values.lengths(), values.formats(), 1)};
-    auto const status = PQresultStatus(answer.get());
-    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return answer;
-    throw PQstatus(on) == CONNECTION_OK ? failure_of(answer.get()) : failure_of(on);
+    return good(on, PQexecParams(on, sql.c_str(), values.count(), values.types(), values.values(),
+                                 values.lengths(), values.formats(), 1));
 }
 
 /// Any number of statements without parameters.
 inline void execute_script(PGconn* on, std::string const& sql) {
-    result const answer{PQexec(on, sql.c_str())};
-    auto const status = PQresultStatus(answer.get());
-    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return;
-    throw PQstatus(on) == CONNECTION_OK ? failure_of(answer.get()) : failure_of(on);
+    static_cast<void>(good(on, PQexec(on, sql.c_str())));
 }
 
 }  // namespace outbox::postgres

@@ -18,7 +18,7 @@ struct postgres_storage::parts {
         : table{std::move(of)},
           announced{options.announce},
           worker{std::make_shared<postgres::worker_statements const>(table)},
-          append{table, announced},
+          append{table, options},
           operators{table} {}
 
     table_name table;
