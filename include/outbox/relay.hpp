@@ -145,6 +145,8 @@ private:
     static constexpr std::size_t error_bytes = 1'024;
     /// Between two looks for further partitions while there is work in hand.
     static constexpr duration seek_gap = std::chrono::milliseconds{100};
+    /// A partition is held for so long at the least, or a tenth of a lease, whoever waits for it.
+    static constexpr duration turn_max = std::chrono::milliseconds{100};
     /// Between two looks for partitions that others hold.
     static constexpr duration patience_min = std::chrono::milliseconds{2};
     /// With so many in flight, their receipts are awaited together, for no longer than this.
@@ -306,6 +308,9 @@ private:
     }
     [[nodiscard]] duration lease() const {
         return settings().lease_duration;
+    }
+    [[nodiscard]] duration least_turn() const {
+        return std::min<duration>(lease() / 10, turn_max);
     }
     [[nodiscard]] duration publish_timeout() const {
         return settings().effective_publish_timeout();

@@ -284,7 +284,7 @@ template <class Parts>
 void relay<Parts>::give_back() {
     auto const at = now();
     bool const broker_down = !channel_ || !broker_breaker_.may_try(at);
-    auto const turn = lease() / 10;
+    auto const turn = least_turn();
     auto const linger = lease() / 3;
     for (auto& [partition, mine] : tenures_) {
         if (mine.ending) {

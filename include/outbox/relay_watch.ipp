@@ -34,7 +34,7 @@ monotonic_time relay<Parts>::wake_at() {
         call_storage(mine.renew_at);
         if (mine.ending) continue;
         if (!read_due_ && !hand_.holds(partition)) call_storage(mine.last_work + lease() / 3);
-        if (mine.wanted) call_storage(mine.acquired_at + lease() / 10);
+        if (mine.wanted) call_storage(mine.acquired_at + least_turn());
     }
     // What is overdue could not be done in this round; it is tried again soon, but not at once.
     return std::max(until, at + std::chrono::milliseconds{1});
