@@ -109,6 +109,7 @@ inline void keep_little(jsStreamConfig& config) {
 
 [[nodiscard]] family flat_backlog(std::shared_ptr<servers> const& on, load const& wanted);
 [[nodiscard]] family flat_workers(std::shared_ptr<servers> const& on, load const& wanted);
+[[nodiscard]] family flat_troubled_keys(std::shared_ptr<servers> const& on, load const& wanted);
 [[nodiscard]] family flat_horizon(std::shared_ptr<servers> const& on, load const& wanted);
 
 }  // namespace bench::goals

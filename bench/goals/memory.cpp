@@ -6,7 +6,9 @@
 
 #include <cstdio>
 #include <fstream>
+#include <thread>
 
+#include "goals/producing.hpp"
 #include "goals/site.hpp"
 
 namespace bench::goals {
@@ -42,6 +44,29 @@ figures peak(servers& on, std::string const& name, load const& wanted) {
     }
     worker.stop(SIGTERM);
     return {{name, most}};
+}
+
+/// The broker goes down while a worker is at work, and producers go on.
+figures peak_without_broker(servers& on, std::string const& name, load const& wanted) {
+    constexpr pace all_the_time{.threads = 4, .each_second = 0, .seconds = 20};
+    support::nats_server broker;
+    support::nats_client admin{broker.url()};
+    admin.add_stream("BENCH", {"bench.>"});
+    site at{on, wanted};
+    auto box = at.box();
+    support::temporary_folder const folder;
+    support::child_process worker{{"/proc/self/exe", worker_word, on.postgres.connection_string(),
+                                   std::string{at.table.qualified()}, broker.url()},
+                                  folder.path() / "log"};
+    std::jthread const ending{[&] {
+        std::this_thread::sleep_for(all_the_time.seconds * 1s / 4);
+        broker.kill();
+    }};
+    auto const made = produce(box, on.postgres.connection_string(), all_the_time, wanted.keys,
+                              static_cast<std::size_t>(wanted.payload_bytes));
+    auto const most = peak_of(worker.id());
+    worker.stop(SIGTERM);
+    return {{name, most}, {name + ", messages", static_cast<double>(made.size())}};
 }
 
 }  // namespace
@@ -92,6 +117,12 @@ family memory_family(std::shared_ptr<servers> const& on, load const& wanted) {
     add("memory_most", 5'000'000, 256, at_most, 64);
     add("memory_few_large", 200, megabyte, shown, 0);
     add("memory_large", 1'000, megabyte, at_most, 64 + in_flight);
+    std::string const down{"memory, broker down"};
+    all.goals.push_back({"memory_broker_down",
+                         "MiB at most, where the broker is gone and producers go on", down, "",
+                         at_most, 64});
+    all.measurements.push_back(
+        {down, [=] { return peak_without_broker(*on, down, wanted); }, true});
     return all;
 }
 
