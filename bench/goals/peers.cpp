@@ -65,7 +65,7 @@ double rate_of(peer const& one, support::postgres_server& database, std::string 
 
 /// On a server of its own, which writes what logical replication needs: that would cost the others.
 double replicating_rate_of(peer const& one, std::string const& nats) {
-    support::postgres_server own;
+    support::postgres_server own{std::filesystem::temp_directory_path(), {}};
     own.connect()("alter system set wal_level = logical");
     own.stop();
     own.start();

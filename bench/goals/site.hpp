@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,7 +23,7 @@ namespace bench::goals {
 
 class servers {
 public:
-    support::postgres_server postgres{};
+    support::postgres_server postgres{std::filesystem::temp_directory_path(), {}};
     support::nats_server nats{};
     support::nats_client admin{nats.url()};
 

@@ -58,9 +58,14 @@ private:
 
 class postgres_server {
 public:
+    /// Settings beside those that make it private: `name=value`. Tests do not wait a minute for
+    /// what a vacuum shows.
+    using settings = std::vector<std::string>;
+
     explicit postgres_server(
-        std::filesystem::path const& parent = std::filesystem::temp_directory_path())
-        : folder_{parent}, port_{free_port()} {
+        std::filesystem::path const& parent = std::filesystem::temp_directory_path(),
+        settings more = {"autovacuum_naptime=5s"})
+        : folder_{parent}, port_{free_port()}, more_{std::move(more)} {
         auto const data = folder_.path() / "data";
         if (::geteuid() == 0) {
             passwd const* const account = ::getpwnam("postgres");
@@ -107,12 +112,13 @@ public:
 
     void start() {
         auto const data = folder_.path() / "data";
-        server_ = child_process{
-            {program("postgres"), "-D", data.string(), "-p", std::to_string(port_), "-c",
-             "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c",
-             "max_prepared_transactions=4", "-c", "autovacuum_naptime=5s"},
-            log(),
-            "postgres"};
+        std::vector<std::string> command{program("postgres"), "-D", data.string(), "-p",
+                                         std::to_string(port_)};
+        settings all{"listen_addresses=127.0.0.1",
+                     "unix_socket_directories=", "max_prepared_transactions=4"};
+        all.insert(all.end(), more_.begin(), more_.end());
+        for (auto const& one : all) command.insert(command.end(), {"-c", one});
+        server_ = child_process{command, log(), "postgres"};
         wait_until_ready("PostgreSQL", [&] {
             if (!server_.running()) throw std::runtime_error{"postgres ended:\n" + log_text()};
             return PQping(connection_string().c_str()) == PQPING_OK;
@@ -224,6 +230,7 @@ private:
 
     temporary_folder folder_;
     int port_;
+    settings more_;
     int schemas_{0};
     child_process server_{};
     std::vector<pid_t> frozen_{};
