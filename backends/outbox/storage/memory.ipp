@@ -247,11 +247,13 @@ acquired basic_memory_storage<Clock>::session::acquire(acquire_request const& re
 
     if (held_.empty() && result.tenures.empty() && work_elsewhere) {
         result.waiting = true;
+        int const modest = std::max(1, partitions / static_cast<int>(owners.size()));
+        int asked = 0;
         std::map<message_id, int> rank;
         for (auto& p : state_->all) {
-            if (p.owner && p.lease_until > now && ++rank[*p.owner] > share) {
-                p.wanted_until = now + request.lease / 2;
-            }
+            bool const beyond = p.owner && p.lease_until > now && ++rank[*p.owner] > modest;
+            if (!beyond || asked++ >= modest) continue;
+            p.wanted_until = now + request.lease / 2;
         }
     }
     return result;

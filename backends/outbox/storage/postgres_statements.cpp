@@ -121,7 +121,7 @@ with beyond as materialized (
         on r.partition = p.partition
      where r.place > $2
        and coalesce(p.wanted_until < clock_timestamp() + $3 / 2 * interval '1 microsecond', true)
-     order by p.partition
+     order by p.partition limit $2
        for no key update of p skip locked)
 update outbox_partition p set wanted_until = clock_timestamp() + $3 * interval '1 microsecond'
   from beyond b where p.partition = b.partition)";

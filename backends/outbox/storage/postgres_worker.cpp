@@ -47,9 +47,11 @@ acquired worker::acquire(acquire_request const& request) {
         if (room > 0 && !candidates.empty()) take(request, candidates, room, taken);
         if (held_.empty() && work_elsewhere) {
             taken.waiting = true;
+            // Rounded up, the shares of the others can be all there is.
+            auto const modest = std::max(partition_count / owners, 1);
             auto const half = request.lease.count() / 2;
-            static_cast<void>(
-                link_.run(command{sql_->want, parameters{id_, std::int64_t{share}, half}, "want"}));
+            static_cast<void>(link_.run(
+                command{sql_->want, parameters{id_, std::int64_t{modest}, half}, "want"}));
             committed_ = true;
         }
         return taken;
