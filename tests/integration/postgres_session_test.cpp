@@ -372,3 +372,21 @@ TEST_CASE(
     CHECK(at.run("select string_agg(sequence || ' ' || state, ', ' order by sequence)"
                  " from outbox") == "3 4, 4 0, 5 0");
 }
+
+TEST_CASE("a look below the low-water mark that takes too long is given up, and work goes on") {
+    postgres_case at;
+    at.put(1, "k");
+    auto const partition = std::to_string(at.partition_of("k"));
+    at.run("update outbox_partition set low = 1 where partition = " + partition);
+    // What would mend it takes longer than anybody waits.
+    at.sql("create function " + at.schema +
+           ".wait() returns trigger language plpgsql as "
+           "$$ begin perform pg_sleep(1000); return new; end $$");
+    at.sql("create trigger slow before update of low on " + at.schema +
+           ".outbox_partition for each row when (new.epoch = old.epoch) execute function " +
+           at.schema + ".wait()");
+    at.put(2, "k");
+    auto session = at.worker();
+    CHECK(session.acquire(support::everything).tenures.size() == 1);
+    CHECK(support::numbers(support::read(session, at.partition_of("k"))) == std::vector{2});
+}

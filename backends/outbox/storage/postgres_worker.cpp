@@ -24,11 +24,25 @@ std::vector<partition_number> numbers(holdings const& held) {
 
 }  // namespace
 
+/// Hardly ever of use, so it must not cost much either: while somebody's transaction stays open,
+/// all that was delivered since it began is dead rows, which this walks. A later look tries again.
+void worker::mend_low() {
+    constexpr std::string_view canceled = "57014";
+    std::array const commands{command{"begin"}, command{"set local statement_timeout = '100ms'"},
+                              command{sql_->mend_low, parameters{id_}, "mend low"},
+                              command{"commit"}};
+    try {
+        static_cast<void>(link_.run(commands));
+    } catch (failure const& why) {
+        if (why.sqlstate != canceled) throw;
+        link_.roll_back();
+    }
+}
+
 acquired worker::acquire(acquire_request const& request) {
     return guarded("acquire", [&] {
         acquired taken;
-        if (looks_for_work_++ % looks_per_mending == 0)
-            static_cast<void>(link_.run(command{sql_->mend_low, parameters{id_}, "mend low"}));
+        if (looks_for_work_++ % looks_per_mending == 0) mend_low();
         // Looking for work writes nothing, so an idle worker costs a query a poll.
         auto const found = link_.run(command{
             sql_->find_work, parameters{numbers(held_), id_, request.dead_letters_block}, "find"});

@@ -59,6 +59,7 @@ private:
     template <class Verb>
     auto guarded(std::string_view doing, Verb&& verb);
 
+    void mend_low();
     void take(acquire_request const& request, std::vector<partition_number> const& candidates,
               std::int32_t room, acquired& taken);
     void accuse(tenure& of, sequence_number suspect);
