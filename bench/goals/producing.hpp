@@ -34,8 +34,10 @@ struct pace {
     std::from_chars(payload.data(), payload.data() + payload.size(), made);
     return made;
 }
-[[nodiscard]] inline std::string stamped(std::size_t bytes) {
-    auto text = std::to_string(stamp()) + ' ';
+/// No two threads stamp the same moment: by that a message is told from all others.
+[[nodiscard]] inline std::string stamped(std::size_t bytes, int thread = 0) {
+    constexpr std::int64_t most_threads = 16;
+    auto text = std::to_string(stamp() / most_threads * most_threads + thread) + ' ';
     text.resize(std::max(bytes, text.size()), 'x');
     return text;
 }
@@ -65,7 +67,7 @@ std::vector<moments> produce(Outbox& box, std::string const& database, pace cons
             std::this_thread::sleep_until(next);
             auto const key = "key-" + std::to_string(number % keys);
             auto work = box.begin(sql.handle());
-            auto const payload = stamped(bytes);
+            auto const payload = stamped(bytes, thread);
             box.create_message(work, "bench.one", payload, {.key = key});
             work.commit();
             made.push_back({stamp_of(payload), stamp()});

@@ -298,7 +298,7 @@ void relay<Parts>::give_back() {
             continue;
         }
         if (turn_is_over) {
-            courtesy_until_ = at + std::min<duration>(turn, settings().poll_interval);
+            courtesy_until_ = at + std::min<duration>(lease() / 10, settings().poll_interval);
             seek_due_ = true;
         }
         mine.ending = true;
