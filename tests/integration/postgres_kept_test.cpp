@@ -24,6 +24,9 @@ struct producing : postgres_case {
         add(on, ++last, "k");
         storage.commit(on.handle());
     }
+    void put_three(support::sql_connection& on) {
+        for (int i = 0; i < 3; ++i) put_one(on);
+    }
     void put_two(support::sql_connection& on) {
         std::array<outbox::draft, 2> both{};
         for (auto& one : both) one = {.id = numbered(++last), .topic = "t", .payload = "p"};
@@ -106,10 +109,10 @@ TEST_CASE("the second message on a connection finds its statement prepared") {
 TEST_CASE("each connection has its own") {
     producing at;
     auto other = at.server.connect();
-    for (int i = 0; i < 3; ++i) at.put_one(at.sql);
+    at.put_three(at.sql);
     CHECK(prepared(at.sql) == "1");
     CHECK(prepared(other) == "0");
-    for (int i = 0; i < 3; ++i) at.put_one(other);
+    at.put_three(other);
     CHECK(prepared(other) == "1");
     CHECK(at.stored() == "6");
 }
@@ -118,21 +121,21 @@ TEST_CASE("what the caller discards is prepared again") {
     producing at;
     auto const* const way = GENERATE("discard all", "deallocate all", "a reset of the connection");
     INFO(way);
-    for (int i = 0; i < 3; ++i) at.put_one(at.sql);
+    at.put_three(at.sql);
     if (std::string_view{way}.starts_with("d")) {
         at.sql(way);
     } else {
         PQreset(at.sql.handle());
     }
     CHECK(prepared(at.sql) == "0");
-    for (int i = 0; i < 3; ++i) at.put_one(at.sql);
+    at.put_three(at.sql);
     CHECK(prepared(at.sql) == "1");
     CHECK(at.stored() == "6");
 }
 
 TEST_CASE("what the caller deallocates in the middle of a transaction is prepared again") {
     producing at;
-    for (int i = 0; i < 3; ++i) at.put_one(at.sql);
+    at.put_three(at.sql);
     at.storage.begin(at.sql.handle());
     at.add(at.sql, ++at.last, "k");
     at.sql("deallocate all");
@@ -144,7 +147,7 @@ TEST_CASE("what the caller deallocates in the middle of a transaction is prepare
 
 TEST_CASE("statements of the caller's own come and go") {
     producing at;
-    for (int i = 0; i < 3; ++i) at.put_one(at.sql);
+    at.put_three(at.sql);
     at.sql("prepare mine as select 1");
     at.sql("deallocate mine");
     at.put_one(at.sql);
@@ -154,12 +157,12 @@ TEST_CASE("statements of the caller's own come and go") {
 
 TEST_CASE("what is taken away unseen costs one transaction, and is prepared no more") {
     producing at;
-    for (int i = 0; i < 3; ++i) at.put_one(at.sql);
+    at.put_three(at.sql);
     at.sql("do $$ begin execute 'deallocate all'; end $$");
     at.storage.begin(at.sql.handle());
     CHECK_THROWS_AS(at.add(at.sql, ++at.last, "k"), outbox::error);
     at.storage.rollback(at.sql.handle());
-    for (int i = 0; i < 3; ++i) at.put_one(at.sql);
+    at.put_three(at.sql);
     CHECK(prepared(at.sql) == "0");
     CHECK(at.stored() == "6");
 }
@@ -170,7 +173,7 @@ TEST_CASE("nothing is prepared through a pooler") {
     support::sql_connection through{at.server.connection_string() +
                                     " port=" + std::to_string(between.port()) +
                                     " sslmode=disable gssencmode=disable"};
-    for (int i = 0; i < 3; ++i) at.put_one(through);
+    at.put_three(through);
     CHECK(prepared(through) == "0");
     CHECK(at.stored() == "3");
 }
@@ -179,14 +182,14 @@ TEST_CASE("nothing is prepared where the options say so") {
     producing at;
     at.storage =
         outbox::postgres_storage{at.server.connection_string(), at.table, {.prepare = false}};
-    for (int i = 0; i < 3; ++i) at.put_one(at.sql);
+    at.put_three(at.sql);
     CHECK(prepared(at.sql) == "0");
     CHECK(at.stored() == "3");
 }
 
 TEST_CASE("a table that is made anew is found by what was prepared for the old one") {
     producing at;
-    for (int i = 0; i < 3; ++i) at.put_one(at.sql);
+    at.put_three(at.sql);
     at.sql("drop schema " + at.schema + " cascade");
     outbox::postgres_storage::migrate(at.sql.handle(), at.table);
     at.put_one(at.sql);
