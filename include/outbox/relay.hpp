@@ -142,6 +142,8 @@ private:
     /// In hand at the most after the first death over a partition.
     static constexpr std::int32_t careful_window = 8;
     static constexpr std::size_t due_keys_a_round = 256;
+    /// Of so many records that go alone, one has killed a worker before.
+    static constexpr std::uint64_t neighbours_for_suspect = 8;
     static constexpr std::size_t error_bytes = 1'024;
     /// Between two looks for further partitions while there is work in hand.
     static constexpr duration seek_gap = std::chrono::milliseconds{100};
@@ -193,8 +195,9 @@ private:
         monotonic_time until{monotonic_time::max()};  ///< the first lease ends, for sending
         bool chains{true};
         bool careful{false};  ///< few in hand, since a worker died
-        /// One message at a time in the whole process: a worker died twice, and what killed it is
-        /// sought.
+        /// A worker died twice over what some partition holds ready.
+        bool sought{false};
+        /// One message at a time in the whole process, while what killed workers is sought.
         bool alone{false};
     };
     /// Thrown instead of a call by a worker that was given up on.

@@ -125,13 +125,14 @@ void relay<Parts>::accuse(accused_record const& accused, partition_number partit
 
 template <class Parts>
 auto relay<Parts>::allowed() const -> allowance {
-    allowance all{.alone = suspects_due_};
+    allowance all{};
     for (auto const& [partition, mine] : tenures_) {
         all.until = std::min(all.until, mine.deadline);
         all.chains = all.chains && mine.care.left == 0 && mine.stored_care.left == 0;
         all.careful = all.careful || mine.stored_care.left > 0;
-        all.alone = all.alone || is_suspect(mine);
+        all.sought = all.sought || is_suspect(mine);
     }
+    all.alone = suspects_due_ || all.sought;
     return all;
 }
 

@@ -65,8 +65,11 @@ auto relay<Parts>::plan(monotonic_time at, bool may_read) -> round_plan {
     if (may_read && may_send(at) && next.room > 0 && (!next.alone || hand_.size() == 0) &&
         hand_.bytes() < settings().batch_bytes) {
         // A probe is as often a new record as one that failed: the latter alone may be what is
-        // wrong.
-        bool const fresh = probing() && random_.random() % 2 == 0;
+        // wrong. Where what kills workers is sought it is mostly a new one: while some of these are
+        // due again whenever a worker starts, their neighbours must get through before the next one
+        // kills it, too.
+        bool const fresh = by_tenures.sought ? random_.random() % neighbours_for_suspect != 0
+                                             : probing() && random_.random() % 2 == 0;
         if (!fresh) plan_due_keys(next, at);
         if (!rests && (!probing() || next.due_names.empty())) plan_reading(next);
         if (fresh && next.read.empty()) plan_due_keys(next, at);

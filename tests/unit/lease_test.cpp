@@ -142,3 +142,46 @@ TEST_CASE("a message that kills its worker is buried, and its batch mates are de
         CHECK((arrived || i == 7));
     }
 }
+
+TEST_CASE("messages that kill their worker and may not be buried let their neighbours through") {
+    market all;
+    auto settings = quick();
+    settings.backoff_max = 20ms;
+    settings.burials_an_hour = 0;
+    bool killed = false;
+    all.broker.answer_with([&](outbox::record const& one) {
+        killed = killed || one.payload == "killer";
+        return killed ? std::optional{failure{outcome::unknown, "dead"}} : std::nullopt;
+    });
+    {
+        shop at{all, settings};
+        for (int i = 0; i < 200; ++i) {
+            at.place(i == 21 || i == 42 || i == 63 ? "killer" : "m", "k" + std::to_string(i % 20));
+        }
+    }
+    // Behind the killers wait eight of key 1, seven of key 2 and six of key 3. All killers are due
+    // again whenever a worker takes over.
+    constexpr std::int64_t held_up = 3 + 8 + 7 + 6;
+    shop watch{all, settings};
+    int deaths = 0;
+    auto const waiting = [&] { return watch.box.stats().storage.backlog; };
+    while (waiting() > held_up && deaths < 100) {
+        shop at{all, settings};
+        auto worker = at.box.make_worker();
+        at.storage.before([&](std::string_view) {
+            if (killed) throw outbox::error{outbox::errc::unavailable, "dead"};
+        });
+        for (int i = 0; i < 300 && !killed; ++i) {
+            worker.drain(1s);
+            all.clock.advance(10ms);
+        }
+        deaths += killed ? 1 : 0;
+        worker.stop(0s);
+        killed = false;
+        all.clock.advance(2s);
+    }
+    CHECK(waiting() == held_up);
+    CHECK(watch.box.dead_letters().empty());
+    INFO(deaths << " deaths");
+    CHECK(deaths < 100);
+}
