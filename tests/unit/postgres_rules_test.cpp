@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
 // What the PostgreSQL storage decides without a server: the meaning of SQLSTATEs, how far a
-// partition has been read, names in statements, the binary format.
+// partition has been read, how a read is divided, names in statements, the binary format.
 #include "outbox/storage/postgres_binary.hpp"
 #include "outbox/storage/postgres_failure.hpp"
 #include "outbox/storage/postgres_progress.hpp"
+#include "outbox/storage/postgres_shares.hpp"
 #include "outbox/storage/postgres_statements.hpp"
 #include "outbox/testing/catch.hpp"
 
@@ -223,6 +224,33 @@ TEST_CASE("a retrying record in hand does not hold low") {
     CHECK(at.low() == 7);
     CHECK(at.in_hand(4));
     CHECK(at.retrying_key(4) == "k");
+}
+
+TEST_CASE("a read is divided among partitions with a backlog, and who lags gets more") {
+    using fronts = std::vector<std::optional<outbox::sequence_number>>;
+    using shares = std::vector<std::int64_t>;
+    auto const divide = [](fronts const& all) { return outbox::postgres::divide_read(90, all); };
+    CHECK(divide({std::nullopt, std::nullopt}) == shares{90, 90});
+    CHECK(divide({7, 7, 7}) == shares{30, 30, 30});
+    CHECK(divide({7, std::nullopt, 7}) == shares{45, 90, 45});
+    CHECK(divide({6400 - 64, 6400, 6400 + 640}) == shares{31, 30, 20});
+    CHECK(divide({0, 1'000'000, 2'000'000}) == shares{60, 30, 15});
+}
+
+TEST_CASE("partitions with a backlog advance side by side, however their records are spread") {
+    std::vector<std::optional<outbox::sequence_number>> fronts(64, 0);
+    fronts[5] = 64'000;  // by a first read, of this partition alone
+    for (int round = 0; round < 1'000; ++round) {
+        auto const shares = outbox::postgres::divide_read(1'000, fronts);
+        // Of a thousand numbers one partition has 11 records, another one 21.
+        for (int i = 0; i < 64; ++i) {
+            auto const each = static_cast<std::size_t>(i);
+            *fronts[each] += shares[each] * 1'000 / (11 + i % 11);
+        }
+    }
+    auto const [lowest, highest] = std::ranges::minmax(fronts);
+    CHECK(*lowest > 500'000);
+    CHECK(*highest - *lowest < 2 * 1'000);
 }
 
 TEST_CASE("names are rendered as whole words") {

@@ -48,6 +48,10 @@ public:
     [[nodiscard]] sequence_number read_from() const {
         return finished_;
     }
+    /// How far it was read, once: the highest number that a look brought.
+    [[nodiscard]] sequence_number front() const {
+        return cursor_;
+    }
     /// Should the next transaction of our own get exactly this id, nobody else wrote since the last
     /// look, nor while it looked: then the next one may start at `from`.
     struct quiet_start {

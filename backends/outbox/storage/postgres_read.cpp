@@ -10,6 +10,7 @@
 
 #include "outbox/storage/postgres_reading.hpp"
 #include "outbox/storage/postgres_round.hpp"
+#include "outbox/storage/postgres_shares.hpp"
 #include "outbox/storage/sql_columns.hpp"
 
 namespace outbox::postgres {
@@ -125,19 +126,13 @@ void round::read_ready_again() {
     take_ready(plan);
 }
 
-/// Records created one after the other lie on the same pages, and those of one key, hence of one
-/// partition, far apart. So partitions with a backlog divide a read among them: what is read and
-/// removed together then lies together. The others give what little they have.
 std::vector<std::int64_t> round::shares(std::int64_t limit) const {
-    auto const behind =
-        std::ranges::count_if(read_, [&](partition_number one) { return of_.held_.at(one).cut; });
-    std::vector<std::int64_t> all(read_.size(), limit);
-    if (behind == 0) return all;
-    auto const share = (limit + behind - 1) / behind;
-    for (std::size_t i = 0; i < read_.size(); ++i) {
-        if (of_.held_.at(read_[i]).cut) all[i] = share;
+    std::vector<std::optional<sequence_number>> fronts;
+    for (auto const number : read_) {
+        auto const& mine = of_.held_.at(number);
+        fronts.push_back(mine.cut ? std::optional{mine.read.front()} : std::nullopt);
     }
-    return all;
+    return divide_read(limit, fronts);
 }
 
 /// By this round, in order.
