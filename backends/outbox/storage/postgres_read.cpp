@@ -81,6 +81,7 @@ void round::plan_ready(trip& plan) const {
     std::vector<sequence_number> open_from;
     std::vector<std::int64_t> open;
     std::vector<sequence_number> hand;
+    std::vector<sequence_number> held_to;
     for (auto const number : read_) {
         auto const& read = of_.held_.at(number).read;
         auto const back = handed_back.find(number);
@@ -93,6 +94,7 @@ void round::plan_ready(trip& plan) const {
         open_from.push_back(behind ? behind->from : from.back());
         if (behind) open.insert(open.end(), behind->open.begin(), behind->open.end());
         auto const& ready = read.ready();
+        held_to.push_back(ready.empty() ? from.back() : ready.back().sequence);
         auto one = std::ranges::upper_bound(ready, from.back(), {}, &progress::taken::sequence);
         for (; one != ready.end(); ++one) {
             if (!std::ranges::binary_search(settled, one->sequence)) hand.push_back(one->sequence);
@@ -111,6 +113,7 @@ void round::plan_ready(trip& plan) const {
     open |= ranges::actions::sort | ranges::actions::unique;
     values.add(open_from);
     values.add(open);
+    values.add(held_to);
     // Before the read: what has ended then, has ended for the read, too.
     plan.sight = plan.commands.size();
     plan.commands.push_back({sight_sql, {}, "sight"});

@@ -67,8 +67,8 @@ select pg_snapshot_xmin(s.now), pg_snapshot_xmax(s.now), o.open
 // are open still.
 [[nodiscard]] inline std::string ready_records(std::string_view payload) {
     return R"(
-            select m.* from unnest($1, $2, $7, $8, $9, $10)
-                   as p(partition, low, share, quiet_from, own_id, open_from)
+            select m.* from unnest($1, $2, $7, $8, $9, $10, $12)
+                   as p(partition, low, share, quiet_from, own_id, open_from, held_to)
              cross join lateral (select )" +
            std::string{record_columns} + std::string{payload} + R"( from outbox m
                  where m.state = 0 and m.partition = p.partition
@@ -79,7 +79,7 @@ select pg_snapshot_xmin(s.now), pg_snapshot_xmax(s.now), o.open
                                                               pg_current_snapshot())), false)
                                                      from unnest($11) as o(id))
                                          then p.open_from else p.low end
-                   and m.sequence not in (select unnest($3))
+                   and (m.sequence > p.held_to or m.sequence not in (select unnest($3)))
                  order by m.sequence limit p.share) m)";
 }
 
