@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // A durable JetStream consumer: prints each message once it is there, and acknowledges it. A copy
-// can be told by its `Outbox-Message-Id`.
+// can be told by the id at the front of its `Nats-Msg-Id`.
 #include <nats/nats.h>
 
 #include <CLI/CLI.hpp>
@@ -65,7 +65,7 @@ int main(int count, char** words) {
         natsSubscription_Fetch(&list, subscription, 100, 500, nullptr);
         for (int i = 0; i < list.Count; ++i) {
             auto* const message = list.Msgs[i];
-            auto const id = header(message, "Outbox-Message-Id");
+            auto const id = header(message, "Nats-Msg-Id").substr(0, 36);
             bool const copy = !seen.emplace(id).second;
             std::cout << natsMsg_GetSubject(message) << ' '
                       << std::string_view{natsMsg_GetData(message),

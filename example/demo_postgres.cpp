@@ -47,7 +47,7 @@ public:
     [[nodiscard]] std::vector<arrived_message> arrived() const {
         std::vector<arrived_message> all;
         for (auto& one : support::nats_client{nats_.url()}.read("ORDERS")) {
-            all.push_back({one.header("Outbox-Message-Id"), std::move(one.payload)});
+            all.push_back({one.message_id(), std::move(one.payload)});
         }
         return all;
     }

@@ -126,7 +126,7 @@ concept storage =
 
 /// How a worker's channel is made.
 struct channel_setup {
-    std::string_view outbox_name{};  ///< the storage's name: part of the duplicate-detection id
+    std::string_view outbox_name{};  ///< the storage's name: part of what duplicates are told by
     wakeup& signal;                  ///< notified when receipts arrive or the channel breaks
     duration publish_timeout{0};     ///< after this a receipt is of no use any more
     duration lease{0};               ///< for the check that the duplicate window is long enough

@@ -251,8 +251,7 @@ inline history site::read() {
         if (name.starts_with("service-log-")) read_service_log(entry.path(), attempts);
     }
     nats_admin().for_each(stream, [&](support::stored_message const& one) {
-        auto const id = outbox::parse_message_id(one.header("Outbox-Message-Id"))
-                            .value_or(outbox::message_id{});
+        auto const id = outbox::parse_message_id(one.message_id()).value_or(outbox::message_id{});
         auto const name = identity(id, one.subject);
         all.stream.push_back({.id = name,
                               .key = name == id ? one.header("Key") : key_of(one.payload),

@@ -40,8 +40,8 @@ TEST_CASE("a message arrives at JetStream with its bytes, headers and ids") {
     CHECK(stored[0].payload == bytes);
     CHECK(stored[0].header("traceparent") ==
           "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-    CHECK(stored[0].header("Outbox-Message-Id") == to_string(sent.id));
-    CHECK(stored[0].header("Nats-Msg-Id") == "public.outbox." + to_string(sent.id) + ".0");
+    CHECK(stored[0].header("Nats-Msg-Id") == to_string(sent.id) + ".public.outbox.0");
+    CHECK(stored[0].message_id() == to_string(sent.id));
     CHECK(std::ranges::count(stored[0].headers,
                              std::pair<std::string, std::string>{"tag", "two"}) == 1);
 }

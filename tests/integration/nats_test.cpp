@@ -45,7 +45,7 @@ TEST_CASE("core NATS hands over bytes, headers and id, in the order of sending")
     auto const heard = hears.next();
     CHECK(heard.payload == bytes);
     CHECK(heard.header("traceparent") == "00-a-b-01");
-    CHECK(heard.header("Outbox-Message-Id") == to_string(sent.id));
+    CHECK(heard.header("Nats-Msg-Id") == to_string(sent.id) + ".public.outbox.0");
 
     outbox::testing::publishing many{outbox::nats_broker{{.url = server.url()}}};
     for (int i = 0; i < 1'000; ++i) many.add("order.created", std::to_string(i));

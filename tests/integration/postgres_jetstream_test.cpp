@@ -42,7 +42,7 @@ found first_copies(whole const& at) {
     std::map<int, int> last;
     std::set<std::string> ids;
     for (auto const& one : at.arrived()) {
-        if (!ids.insert(one.header("Outbox-Message-Id")).second) continue;
+        if (!ids.insert(one.message_id()).second) continue;
         int const number = std::stoi(one.payload);
         auto& before = last.try_emplace(number % keys, -1).first->second;
         all.disorder += number < before ? 1 : 0;

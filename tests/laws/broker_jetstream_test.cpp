@@ -20,7 +20,7 @@ struct model {
     std::vector<laws::delivery> delivered() {
         std::vector<laws::delivery> all;
         for (auto& one : support::nats_client{server.url()}.read("LAWS")) {
-            auto id = one.header("Outbox-Message-Id");
+            auto id = one.message_id();
             all.push_back({one.subject, one.payload, std::move(id), std::move(one.headers)});
         }
         return all;

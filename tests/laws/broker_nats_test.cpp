@@ -41,7 +41,7 @@ struct model {
         while (natsSubscription_NextMsg(&message, subscription, 200) == NATS_OK) {
             auto one = support::nats_client::copy(message);
             natsMsg_Destroy(message);
-            auto id = one.header("Outbox-Message-Id");
+            auto id = one.message_id();
             heard.push_back({one.subject, one.payload, std::move(id), std::move(one.headers)});
         }
         return heard;

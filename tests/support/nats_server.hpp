@@ -93,6 +93,10 @@ struct stored_message {
         }
         return {};
     }
+    /// As a consumer reads it.
+    [[nodiscard]] std::string message_id() const {
+        return header("Nats-Msg-Id").substr(0, 36);
+    }
 };
 
 /// A connection of the test's own, with the right to everything. Throws when NATS says no.

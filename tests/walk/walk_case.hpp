@@ -87,7 +87,7 @@ public:
         std::vector<int> orders;  // in the order of their first delivery
         support::nats_client client{nats.url()};
         for (auto const& one : client.read("EVENTS")) {
-            auto const id = one.header("Outbox-Message-Id");
+            auto const id = one.message_id();
             if (++copies[id] > 1) continue;
             CHECK(one.subject == "order.created");
             orders.push_back(nlohmann::json::parse(one.payload).at("order_id").get<int>());

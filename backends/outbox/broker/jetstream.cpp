@@ -46,11 +46,6 @@ struct jetstream_broker::channel::state {
         link.listen(name, options.connection.connect_timeout);
         return name;
     }
-    void write_duplicate_id(std::string& to, record const& of) const {
-        to.assign(outbox_name).append(".");
-        append_text(to, of.id);
-        to.append(".").append(std::to_string(of.generation));
-    }
     /// False when nothing more may be written.
     [[nodiscard]] bool write(dispatch const& one);
     void take(nats_rules::reply const& heard, nats_rules::sent_messages::message const& answered,
@@ -99,9 +94,10 @@ bool jetstream_broker::channel::state::write(dispatch const& one) {
     nats_rules::owned_message message;
     auto const number = sent.add(one.token, what, remembered);
     envelope.reply_to.assign(inbox).append(".").append(std::to_string(number));
-    write_duplicate_id(envelope.duplicate_id, what);
+    nats_rules::write_delivery_id(envelope.delivery_id, what, outbox_name);
     envelope.behind.clear();
-    if (one.behind != nullptr) write_duplicate_id(envelope.behind, *one.behind);
+    if (one.behind != nullptr)
+        nats_rules::write_delivery_id(envelope.behind, *one.behind, outbox_name);
     auto status = nats_rules::make_message(message, what, envelope);
     if (status == NATS_OK) {
         status = link.publish(std::move(message));

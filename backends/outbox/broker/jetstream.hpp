@@ -6,9 +6,9 @@
 //     outbox::jetstream_broker broker{{.connection = {.url = "nats://127.0.0.1:4222"},
 //                                      .streams = {"ORDERS"}}};
 //
-// Each message carries `Outbox-Message-Id`, the same in all copies, for consumers; and
-// `Nats-Msg-Id` (outbox, message, generation) for the server, raised by an operator's requeue
-// alone.
+// Each message carries one header of the library's, `Nats-Msg-Id`: ID.OUTBOX.GENERATION. Its first
+// 36 characters are the message's id, the same in all copies, for consumers. The server drops what
+// comes with the same header again; an operator's requeue, and nothing else, raises the generation.
 #pragma once
 
 #include <chrono>

@@ -35,11 +35,16 @@ struct nats_broker::shared {
 struct nats_broker::channel::state {
     nats_rules::link link;
     std::shared_ptr<shared> broker;
+    std::string outbox_name;
     std::int64_t flush_milliseconds;
+    nats_rules::envelope envelope{};  ///< kept for its memory
     std::vector<receipt> receipts{};
 
     state(std::shared_ptr<shared> of, channel_setup const& setup)
-        : link{of->options, setup}, broker{std::move(of)}, flush_milliseconds{[&] {
+        : link{of->options, setup},
+          broker{std::move(of)},
+          outbox_name{setup.outbox_name},
+          flush_milliseconds{[&] {
               using std::chrono::milliseconds;
               auto const whole = std::chrono::duration_cast<milliseconds>(setup.publish_timeout);
               return std::max<std::int64_t>(whole.count() / 4, 1);
@@ -108,7 +113,8 @@ bool nats_broker::channel::state::write(std::vector<dispatch> const& messages,
                                         std::vector<dispatch>& written) {
     for (auto const& one : messages) {
         nats_rules::owned_message message;
-        auto status = nats_rules::make_message(message, *one.message);
+        nats_rules::write_delivery_id(envelope.delivery_id, *one.message, outbox_name);
+        auto status = nats_rules::make_message(message, *one.message, envelope);
         if (status == NATS_OK) {
             status = link.publish(std::move(message));
             if (status != NATS_OK && status != NATS_MAX_PAYLOAD) return false;

@@ -6,6 +6,8 @@
 // jetstream_broker.
 //
 //     outbox::nats_broker broker{{.url = "nats://127.0.0.1:4222"}};
+//
+// Each message carries the header `Nats-Msg-Id`, whose first 36 characters are its id.
 #pragma once
 
 #include <memory>

@@ -173,20 +173,22 @@ std::string text_of(natsStatus status) {
     return natsStatus_GetText(status);
 }
 
+void write_delivery_id(std::string& to, record const& of, std::string_view outbox_name) {
+    to.clear();
+    append_text(to, of.id);
+    to.append(".").append(outbox_name).append(".").append(std::to_string(of.generation));
+}
+
 natsStatus make_message(owned_message& made, record const& of, envelope const& around) {
     natsMsg* raw = nullptr;
-    std::string text{of.topic};
-    auto status = natsMsg_Create(&raw, text.c_str(),
+    auto status = natsMsg_Create(&raw, std::string{of.topic}.c_str(),
                                  around.reply_to.empty() ? nullptr : around.reply_to.c_str(),
                                  of.payload.data(), static_cast<int>(of.payload.size()));
     made.reset(raw);
     auto const add = [&](char const* name, std::string const& value) {
         if (status == NATS_OK) status = natsMsgHeader_Add(raw, name, value.c_str());
     };
-    text.clear();
-    append_text(text, of.id);
-    add("Outbox-Message-Id", text);
-    if (!around.duplicate_id.empty()) add("Nats-Msg-Id", around.duplicate_id);
+    add("Nats-Msg-Id", around.delivery_id);
     if (!around.behind.empty()) add("Nats-Expected-Last-Msg-Id", around.behind);
     auto const malformed =
         for_each_header(of.headers, [&](std::string_view name, std::string_view value) {

@@ -143,15 +143,21 @@ private:
 /// `text` of the library for a status, never an address.
 [[nodiscard]] std::string text_of(natsStatus status);
 
-/// What JetStream is told beside the message itself; empty: nothing.
+/// What goes with a message as `Nats-Msg-Id`: its id, which is the same in all copies and what
+/// consumers know it by, then the outbox and the generation, which make it another one for the
+/// server where ids repeat. One header for both, since each costs the server and the library as
+/// much as all that is read of it.
+void write_delivery_id(std::string& to, record const& of, std::string_view outbox_name);
+
+/// What the server is told beside the message itself; empty: nothing.
 struct envelope {
+    std::string delivery_id{};
     std::string reply_to{};
-    std::string duplicate_id{};
-    std::string behind{};  ///< the duplicate id of the message which it must land right behind
+    std::string behind{};  ///< the delivery id of the message which it must land right behind
 };
 
-/// Makes a message with the record's headers and the stable id for consumers.
-natsStatus make_message(owned_message& made, record const& of, envelope const& around = {});
+/// Makes a message with the record's headers.
+natsStatus make_message(owned_message& made, record const& of, envelope const& around);
 
 /// The receipt of a message that never left: the library would not make or take it.
 [[nodiscard]] receipt not_sent(attempt_token token, natsStatus why);
