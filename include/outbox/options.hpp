@@ -22,7 +22,7 @@ enum class after_dead_letter : std::uint8_t {
 struct options {
     /// How often an idle worker looks for work that nobody told it of. 1 ms to 1 h.
     std::chrono::milliseconds poll_interval{500};
-    /// Records read, and in flight, at once. 1 to 10,000.
+    /// Records read and settled at once; up to three times as many are held. 1 to 10,000.
     std::int32_t batch_size{500};
     /// Bytes of records that a worker holds at once, beside one record. 1 KiB to 4 GiB.
     std::int64_t batch_bytes{8 * 1024 * 1024};

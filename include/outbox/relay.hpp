@@ -139,6 +139,8 @@ private:
     using slot = hand::slot;
     static constexpr bool watchful = watchful_session<session_type>;
 
+    /// In hand at the most, so that the broker has some while the database works.
+    static constexpr std::int32_t batches_in_hand = 3;
     /// In hand at the most after the first death over a partition.
     static constexpr std::int32_t careful_window = 8;
     static constexpr std::size_t due_keys_a_round = 256;
@@ -237,6 +239,7 @@ private:
     void accuse(accused_record const& accused, partition_number partition);
     [[nodiscard]] allowance allowed() const;
     void publish();
+    [[nodiscard]] std::size_t window(allowance const& by_tenures) const;
     void send(allowance const& by_tenures);
     [[nodiscard]] bool may_chain(allowance const& by_tenures, monotonic_time at) const;
     void chain(slot last, std::size_t window, monotonic_time at);
@@ -248,7 +251,7 @@ private:
     void count_down(partition_number partition, holding& mine) const;
     void note_due_keys(round_plan const& asked, round_reply const& reply, monotonic_time at);
     void relax(holding& mine) const {
-        mine.care = {.reach = 2 * settings().batch_size};
+        mine.care = {.reach = most_in_hand()};
     }
     void collect();
     void broker_accepted(attempt_token token);
@@ -339,7 +342,10 @@ private:
     }
     [[nodiscard]] std::int32_t capacity(allowance const& by_tenures) const {
         if (probing() || by_tenures.alone) return 1;
-        return by_tenures.careful ? careful_window : 2 * settings().batch_size;
+        return by_tenures.careful ? careful_window : most_in_hand();
+    }
+    [[nodiscard]] std::int32_t most_in_hand() const {
+        return batches_in_hand * settings().batch_size;
     }
 
     Parts& parts_;
@@ -381,6 +387,7 @@ private:
     bool worked_{true};  ///< since it last asked to be told
     bool stopping_{false};
     bool suspects_due_{false};
+    bool prompt_{false};  ///< the last receipts came soon
     round_summary done_{};
 };
 

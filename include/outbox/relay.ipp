@@ -23,12 +23,11 @@ void relay<Parts>::connect_channel(monotonic_time at) {
     }
     if (channel_ || stopping_ || !broker_breaker_.may_try(at)) return;
     try {
-        channel_.emplace(
-            broker().connect({.outbox_name = parts_.storage.name(),
-                              .signal = line_.signal,
-                              .publish_timeout = publish_timeout(),
-                              .lease = lease(),
-                              .window = static_cast<std::size_t>(settings().batch_size)}));
+        channel_.emplace(broker().connect({.outbox_name = parts_.storage.name(),
+                                           .signal = line_.signal,
+                                           .publish_timeout = publish_timeout(),
+                                           .lease = lease(),
+                                           .window = static_cast<std::size_t>(most_in_hand())}));
     } catch (error const& failure) {
         broker_failed(failure.code(), failure.what());
     } catch (std::exception const& failure) {
@@ -60,7 +59,7 @@ void relay<Parts>::acquire() {
         got = session().acquire(
             {.lease = lease(),
              .most = probing() ? 1 : std::int32_t{std::numeric_limits<partition_number>::max()},
-             .reach = 2 * settings().batch_size,
+             .reach = most_in_hand(),
              .careful_reach = careful_window,
              .dead_letters_block = dead_letters_block()});
     } catch (error const& failure) {
@@ -149,6 +148,14 @@ void relay<Parts>::publish() {
     } while (done_.accepted > accepted);
 }
 
+/// On their way at the most: all that is in hand while receipts come soon, one batch where they do
+/// not. Three times as many take three times as long, and each has until the publish timeout.
+template <class Parts>
+std::size_t relay<Parts>::window(allowance const& by_tenures) const {
+    auto const most = capacity(by_tenures);
+    return static_cast<std::size_t>(prompt_ ? most : std::min(most, settings().batch_size));
+}
+
 template <class Parts>
 void relay<Parts>::send(allowance const& by_tenures) {
     auto const at = now();
@@ -156,12 +163,11 @@ void relay<Parts>::send(allowance const& by_tenures) {
     // A lease that was not renewed in time ends all sending: the next exchange renews it or loses
     // it.
     if (at >= by_tenures.until) return;
-    auto const window = static_cast<std::size_t>(
-        std::min<std::int32_t>(settings().batch_size, capacity(by_tenures)));
+    auto const most = window(by_tenures);
     batch_.clear();
     bool const chains = may_chain(by_tenures, at);
-    if (auto const last = hand_.find(last_sent_); last && chains) chain(*last, window, at);
-    while (hand_.in_flight() < window) {
+    if (auto const last = hand_.find(last_sent_); last && chains) chain(*last, most, at);
+    while (hand_.in_flight() < most) {
         auto const next = hand_.next();
         if (!next) break;
         auto const& what = hand_[*next];
@@ -186,7 +192,7 @@ void relay<Parts>::send(allowance const& by_tenures) {
         last_sent_ = batch_.back().token;
         if (alone) sent_alone_ = last_sent_;
         if (alone) break;
-        if (chains) chain(*next, window, at);
+        if (chains) chain(*next, most, at);
     }
     if (batch_.empty()) return;
     if (probing()) probe_ = batch_.back().token;
@@ -200,10 +206,12 @@ void relay<Parts>::collect() {
     arrived_.clear();
     channel().collect(arrived_);
     bool doubtful = false;
+    std::optional<monotonic_time> sent_at;
     for (auto& one : arrived_) {
         auto const at = hand_.find(one.token);
         bool const accepted = one.what == outcome::accepted;
         if (accepted) broker_accepted(one.token);
+        if (accepted && at) sent_at = hand_.sent_at(*at);
         if (accepted && at && !hand_.is_link(*at) && !hand_.is_chained(*at)) {
             accept(*at);  // nearly all there is
             continue;
@@ -213,6 +221,7 @@ void relay<Parts>::collect() {
                                        (one.what == outcome::out_of_order && !hand_.is_link(*at))));
         answer(one, at);
     }
+    if (sent_at) prompt_ = now() - *sent_at <= publish_timeout() / 16;
     decide_unroutable();
     if (doubtful) doubt("the broker does not say whether messages arrived");
 }
@@ -340,6 +349,7 @@ void relay<Parts>::give_up_overdue() {
 template <class Parts>
 void relay<Parts>::break_channel(std::string const& reason) {
     channel_.reset();
+    prompt_ = false;
     earlier_.forget_unaccepted();
     undecided_.clear();
     std::vector<slot> open;

@@ -2,6 +2,7 @@
 //
 // The relay's rules, each as a sentence, on doubles and without waiting.
 #include <algorithm>
+#include <utility>
 
 #include "outbox/testing/catch.hpp"
 #include "support/shop.hpp"
@@ -274,4 +275,38 @@ TEST_CASE("a probe comes when its wait is over, not at the next poll") {
     all.broker.come_up();
     at.run(worker, 3, 50ms);
     CHECK(all.payloads() == "1");
+}
+
+TEST_CASE("three batches are on their way while receipts come soon, and one when they do not") {
+    market all;
+    auto settings = quick();
+    settings.batch_size = 10;
+    shop at{all, settings};
+    for (int i = 0; i < 100; ++i) at.place("m", "k" + std::to_string(i));
+    auto worker = at.box.make_worker();
+    auto const sent_without_receipts = [&] {
+        auto const before = all.broker.count();
+        all.broker.be_silent(true);
+        for (int i = 0; i < 5; ++i) worker.step();
+        return all.broker.count() - before;
+    };
+    SECTION("when none has come yet") {
+        CHECK(sent_without_receipts() == 10);
+    }
+    SECTION("when they come at once") {
+        worker.step();
+        CHECK(all.broker.count() == 10);
+        CHECK(sent_without_receipts() == 30);
+    }
+    SECTION("when they take a tenth of the publish timeout") {
+        worker.step();
+        bool slow = true;
+        all.broker.answer_with([&](outbox::record const&) {
+            if (std::exchange(slow, false)) all.clock.advance(25ms);
+            return std::nullopt;
+        });
+        worker.step();
+        CHECK(all.broker.count() == 20);
+        CHECK(sent_without_receipts() == 10);
+    }
 }
