@@ -22,6 +22,7 @@ void relay<Parts>::connect_channel(monotonic_time at) {
         break_channel("the connection to the broker broke");
     }
     if (channel_ || stopping_ || !broker_breaker_.may_try(at)) return;
+    prompt_ = false;
     try {
         channel_.emplace(broker().connect({.outbox_name = parts_.storage.name(),
                                            .signal = line_.signal,
@@ -349,7 +350,6 @@ void relay<Parts>::give_up_overdue() {
 template <class Parts>
 void relay<Parts>::break_channel(std::string const& reason) {
     channel_.reset();
-    prompt_ = false;
     earlier_.forget_unaccepted();
     undecided_.clear();
     std::vector<slot> open;

@@ -3,6 +3,7 @@
 // What a lease allows, and what a death over it leaves behind: the relay on doubles.
 #include <algorithm>
 #include <deque>
+#include <utility>
 
 #include "outbox/testing/catch.hpp"
 #include "support/shop.hpp"
@@ -15,6 +16,22 @@ using support::market;
 using support::quick;
 using support::shop;
 using failure = outbox::memory_broker::failure;
+
+/// A worker's life: until `killed` is set, or it had time enough. Returns whether it died.
+bool live(market& all, outbox::options const& settings, bool& killed) {
+    shop at{all, settings};
+    auto worker = at.box.make_worker();
+    at.storage.before([&](std::string_view) {
+        if (killed) throw outbox::error{outbox::errc::unavailable, "dead"};
+    });
+    for (int i = 0; i < 300 && !killed; ++i) {
+        worker.drain(1s);
+        all.clock.advance(10ms);
+    }
+    worker.stop(0s);
+    all.clock.advance(2s);
+    return std::exchange(killed, false);
+}
 
 }  // namespace
 
@@ -117,19 +134,7 @@ TEST_CASE("a message that kills its worker is buried, and its batch mates are de
     }
     shop watch{all, settings};
     while (watch.box.stats().storage.backlog > 0 && deaths < 20) {
-        shop at{all, settings};
-        auto worker = at.box.make_worker();
-        at.storage.before([&](std::string_view) {
-            if (killed) throw outbox::error{outbox::errc::unavailable, "dead"};
-        });
-        for (int i = 0; i < 300 && !killed; ++i) {
-            worker.drain(1s);
-            all.clock.advance(10ms);
-        }
-        deaths += killed ? 1 : 0;
-        worker.stop(0s);
-        killed = false;
-        all.clock.advance(2s);
+        deaths += live(all, settings, killed) ? 1 : 0;
     }
     CHECK(deaths == 5);  // to suspect, to be careful, and three that count
     REQUIRE(watch.box.dead_letters().size() == 1);
@@ -166,22 +171,9 @@ TEST_CASE("messages that kill their worker and may not be buried let their neigh
     int deaths = 0;
     auto const waiting = [&] { return watch.box.stats().storage.backlog; };
     while (waiting() > held_up && deaths < 100) {
-        shop at{all, settings};
-        auto worker = at.box.make_worker();
-        at.storage.before([&](std::string_view) {
-            if (killed) throw outbox::error{outbox::errc::unavailable, "dead"};
-        });
-        for (int i = 0; i < 300 && !killed; ++i) {
-            worker.drain(1s);
-            all.clock.advance(10ms);
-        }
-        deaths += killed ? 1 : 0;
-        worker.stop(0s);
-        killed = false;
-        all.clock.advance(2s);
+        deaths += live(all, settings, killed) ? 1 : 0;
     }
     CHECK(waiting() == held_up);
     CHECK(watch.box.dead_letters().empty());
-    INFO(deaths << " deaths");
     CHECK(deaths < 100);
 }

@@ -145,8 +145,8 @@ private:
 
 /// What goes with a message as `Nats-Msg-Id`: its id, which is the same in all copies and what
 /// consumers know it by, then the outbox and the generation, which make it another one for the
-/// server where ids repeat. One header for both, since each costs the server and the library as
-/// much as all that is read of it.
+/// server where ids repeat. One header for both: a second one has its price, see
+/// docs/decisions/0015-what-a-profile-showed.md.
 void write_delivery_id(std::string& to, record const& of, std::string_view outbox_name);
 
 /// What the server is told beside the message itself; empty: nothing.
