@@ -3,7 +3,9 @@
 // A transaction that stays open for minutes keeps every row that was deleted meanwhile, and a
 // writer among them may still commit a message of its own. Producers and workers go on at full
 // load: what is settled is replaced at once.
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 
 #include "goals/flat.hpp"
 
@@ -59,6 +61,24 @@ private:
     std::thread thread_;
 };
 
+/// The longest time, in ms, in which nothing was settled.
+double longest_pause(tally const& watched, std::chrono::steady_clock::duration whole) {
+    using clock = std::chrono::steady_clock;
+    auto const end = clock::now() + whole;
+    auto count = watched.total();
+    auto since = clock::now();
+    clock::duration longest{0};
+    while (clock::now() < end) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{2});
+        longest = std::max(longest, clock::now() - since);
+        auto const now = watched.total();
+        if (now == count) continue;
+        count = now;
+        since = clock::now();
+    }
+    return std::chrono::duration<double, std::milli>{longest}.count();
+}
+
 figures pinned(servers& on, std::string const& name, load const& wanted, pin by, int workers) {
     using seconds = std::chrono::duration<double>;
     site at{on, wanted, keep_little};
@@ -90,6 +110,7 @@ figures pinned(servers& on, std::string const& name, load const& wanted, pin by,
     auto const after = window().as(name);
     holder("rollback");
     read.insert(read.end(), after.begin(), after.end());
+    read.emplace_back(name + ", pause ms", longest_pause(watched, std::chrono::seconds{20}));
     return read;
 }
 
@@ -105,6 +126,11 @@ family flat_horizon(std::shared_ptr<servers> const& on, load const& wanted) {
                                  "the horizon pinned by a " + who +
                                      ", workers: " + std::to_string(workers) + ", against before",
                                  name, name + ", unpinned", goal::kind::at_least, 0.9});
+            all.goals.push_back({"flat_horizon_" + who + "_" + std::to_string(workers) + "_pause",
+                                 "the longest pause in 20 s after it ended, ms",
+                                 name + ", pause ms",
+                                 {},
+                                 goal::kind::shown});
             all.measurements.push_back(
                 {name, [=] { return pinned(*on, name, wanted, by, workers); }, true});
         }

@@ -98,7 +98,8 @@ struct round_request {
     std::span<partition_number const> read{};
     std::span<due_key const> due_keys{};
     /// So many ready records at the most, and as many retrying ones; 0 reads nothing. Of ready ones
-    /// fewer may come than there are, but not none, where `more` says so.
+    /// fewer may come than there are, where `more` says so; none, too, where that was as much as
+    /// there was time for, and another request goes on from there.
     std::int32_t records{0};
     std::int64_t bytes{0};  ///< of both together: stop after the record that reaches this
     /// Reads at most one record, and records durably which one before its payload is touched.

@@ -23,27 +23,10 @@
 #include "outbox/parts.hpp"
 #include "outbox/polling.hpp"
 #include "outbox/retry.hpp"
+#include "outbox/round_summary.hpp"
 #include "outbox/validation.hpp"
 
 namespace outbox {
-
-/// What one round did.
-struct round_summary {
-    std::size_t acquired{0};
-    std::size_t read{0};
-    std::size_t sent{0};
-    std::size_t accepted{0};
-    std::size_t failed{0};
-    std::size_t settled{0};
-    std::size_t released{0};
-    std::size_t purged{0};
-    std::size_t noticed{0};  ///< keys that an operator changed
-
-    [[nodiscard]] bool progress() const {
-        return acquired + read + sent + accepted + failed + settled + released + purged + noticed >
-               0;
-    }
-};
 
 template <class Parts>
 class relay {

@@ -140,6 +140,7 @@ void relay<Parts>::apply(round_plan const& asked, round_reply& reply) {
 
     auto const count = reply.read.records.size();
     done_.read += count;
+    if (!asked.read.empty() && count == 0 && reply.more) ++done_.searched;
     for (partition_number last = -1; auto const& one : reply.read.records) {
         if (one.partition == last) continue;
         last = one.partition;

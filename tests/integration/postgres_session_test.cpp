@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A worker's session on a real PostgreSQL, where it differs from the model: sequences that become
-// visible out of order, fences, hanging and dying servers. What all storages have in common is in
-// tests/laws.
+// A worker's session on a real PostgreSQL, where it differs from the model: fences, places of rows,
+// hanging and dying servers. What all storages have in common is in tests/laws.
 #include "outbox/testing/catch.hpp"
 #include "support/postgres_case.hpp"
 
@@ -16,177 +15,15 @@ using support::postgres_case;
 using support::read;
 using support::refusal;
 using support::removal;
+using support::removals;
 
 namespace {
-
-std::vector<settlement> removals(outbox::round_reply const& reply) {
-    std::vector<settlement> all;
-    for (auto const& one : reply.read.records) all.push_back(removal(one));
-    return all;
-}
-
-void renew(outbox::postgres_storage::session& session, outbox::partition_number partition) {
-    outbox::renewal const one{.partition = partition, .care = {}};
-    static_cast<void>(session.exchange({.renewals = {&one, 1}, .lease = 60s}));
-}
 
 std::string all_removed(postgres_case& at) {
     return at.run("select count(*) from outbox");
 }
 
-/// Message 1 is in a transaction that is open still; message 2 came after it, and was read.
-struct overtaken {
-    postgres_case at{};
-    support::sql_connection late = at.server.connect();
-    outbox::postgres_storage::session session = overtake();
-    outbox::round_reply first = read(session, 0);
-
-    outbox::postgres_storage::session overtake() {
-        at.storage.begin(late.handle());
-        at.add(late, 1, "");
-        at.put(2, "");
-        auto opened = at.worker();
-        REQUIRE(opened.acquire(support::everything).tenures.size() == 1);
-        return opened;
-    }
-};
-
 }  // namespace
-
-TEST_CASE("a late committer with a lower sequence is read, first, and low does not pass it") {
-    overtaken with;
-    auto& [at, late, session, first] = with;
-    REQUIRE(numbers(first) == std::vector{2});
-    auto const settled = removals(first);
-    CHECK(read(session, 0, settled).read.records.empty());
-    renew(session, 0);
-    CHECK(read(session, 0).read.records.empty());
-    renew(session, 0);
-    CHECK(at.low(0) == "0");
-    at.storage.commit(late.handle());
-    at.put(3, "");
-    auto const then = read(session, 0);
-    CHECK(numbers(then) == std::vector{1, 3});
-    auto const rest = removals(then);
-    CHECK(read(session, 0, rest).read.records.empty());
-    renew(session, 0);
-    CHECK(at.low(0) == "3");
-    CHECK(all_removed(at) == "0");
-}
-
-TEST_CASE("a late committer is read first though nothing but our own transaction came between") {
-    overtaken with;
-    auto& [at, late, session, first] = with;
-    REQUIRE(numbers(first) == std::vector{2});
-    at.storage.commit(late.handle());
-    at.put(3, "");
-    // Settles, hence with an id of its own, and reads behind that.
-    CHECK(numbers(read(session, 0, removals(first))) == std::vector{1, 3});
-}
-
-TEST_CASE("under a transaction that stays open each look begins behind the last, until it ends") {
-    overtaken with;
-    auto& [at, late, session, reply] = with;
-    REQUIRE(numbers(reply) == std::vector{2});
-    for (std::uint8_t number = 3; number < 7; ++number) {
-        at.put(number, "");
-        auto const settled = removals(reply);
-        reply = read(session, 0, settled);
-        CHECK(numbers(reply) == std::vector{int{number}});
-    }
-    // What somebody puts behind our back where the looks begin shows that they do not go there.
-    at.run(
-        "insert into outbox (id, sequence, topic, payload) values "
-        "('00000000-0000-0000-0000-000000000063', 2, 't', 'x')");
-    auto settled = removals(reply);
-    CHECK(read(session, 0, settled).read.records.empty());
-    at.storage.commit(late.handle());
-    CHECK(numbers(read(session, 0)) == std::vector{1, 0x63});
-    CHECK(at.low(0) == "0");
-}
-
-TEST_CASE("a number drawn long before its row is written does not let low pass it") {
-    postgres_case at;
-    at.run(
-        "create function outbox_slow() returns bytea language plpgsql as $$ begin "
-        "perform pg_advisory_lock(77); return 'slow'; end $$");
-    auto holder = at.server.connect();
-    holder("select pg_advisory_lock(77)");
-    auto slow = at.server.connect();
-    // The number is drawn, then the statement stands still before anything is written.
-    auto const statement = "insert into " + at.schema + ".outbox (topic, payload) values ('t', " +
-                           at.schema + ".outbox_slow())";
-    REQUIRE(PQsendQuery(slow.handle(), statement.c_str()) == 1);
-    support::wait_until_ready("the slow insert", [&] {
-        return at.sql(
-                   "select count(*) from pg_locks where locktype = 'advisory' and "
-                   "not granted and objid = 77") == "1";
-    });
-    at.put(2, "");
-    auto session = at.worker();
-    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
-    auto const first = read(session, 0);
-    REQUIRE(numbers(first) == std::vector{2});
-    auto const settled = removals(first);
-    for (int i = 0; i < 3; ++i) {
-        static_cast<void>(read(session, 0, settled));
-        renew(session, 0);
-    }
-    auto const slow_sequence = std::stoll(at.run("select last_value from outbox_sequence"));
-    CHECK(std::stoll(at.low(0)) < slow_sequence);
-    holder("select pg_advisory_unlock(77)");
-    while (PGresult* answer = PQgetResult(slow.handle())) PQclear(answer);
-    auto const then = read(session, 0);
-    REQUIRE(then.read.records.size() == 1);
-    CHECK(then.read.records[0].payload == "slow");
-}
-
-TEST_CASE("a rolled back insert leaves a hole that low passes") {
-    postgres_case at;
-    at.storage.begin(at.sql.handle());
-    at.add(at.sql, 1, "");
-    at.storage.rollback(at.sql.handle());
-    at.put(2, "");
-    auto session = at.worker();
-    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
-    auto const settled = removals(read(session, 0));
-    static_cast<void>(read(session, 0, settled));
-    renew(session, 0);
-    CHECK(at.low(0) == "2");
-}
-
-TEST_CASE("a table that was truncated, its sequence too, is read from its start again") {
-    postgres_case at;
-    for (std::uint8_t i = 1; i <= 9; ++i) at.put(i, "");
-    auto session = at.worker();
-    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
-    auto const settled = removals(read(session, 0));
-    static_cast<void>(read(session, 0, settled));
-    outbox::ending const end{.partition = 0};
-    session.release({&end, 1});
-    CHECK(at.low(0) == "9");
-    at.run("truncate outbox restart identity");
-    at.put(10, "");
-    auto later = at.worker(201);
-    REQUIRE(later.acquire(support::everything).tenures.size() == 1);
-    CHECK(numbers(read(later, 0)) == std::vector{10});
-}
-
-TEST_CASE("a prepared transaction holds low until it ends, and its message is read") {
-    postgres_case at;
-    at.storage.begin(at.sql.handle());
-    at.add(at.sql, 1, "");
-    at.sql("prepare transaction '" + at.schema + "'");
-    at.put(2, "");
-    auto session = at.worker();
-    REQUIRE(session.acquire(support::everything).tenures.size() == 1);
-    auto const settled = removals(read(session, 0));
-    static_cast<void>(read(session, 0, settled));
-    renew(session, 0);
-    static_cast<void>(read(session, 0));
-    at.sql("commit prepared '" + at.schema + "'");
-    CHECK(numbers(read(session, 0)) == std::vector{1});
-}
 
 TEST_CASE("a stale owner's settlement changes nothing, and other partitions are settled") {
     postgres_case at;

@@ -91,6 +91,17 @@ constexpr outbox::acquire_request everything{
     return {.partition = of.partition, .sequence = of.sequence, .what = outbox::fate::remove};
 }
 
+[[nodiscard]] inline std::vector<outbox::settlement> removals(outbox::round_reply const& reply) {
+    std::vector<outbox::settlement> all;
+    for (auto const& one : reply.read.records) all.push_back(removal(one));
+    return all;
+}
+
+inline void renew(outbox::postgres_storage::session& session, outbox::partition_number partition) {
+    outbox::renewal const one{.partition = partition, .care = {}};
+    static_cast<void>(session.exchange({.renewals = {&one, 1}, .lease = std::chrono::seconds{60}}));
+}
+
 [[nodiscard]] inline std::vector<int> numbers(outbox::round_reply const& reply) {
     std::vector<int> found;
     for (auto const& one : reply.read.records) found.push_back(one.id.bytes[15]);

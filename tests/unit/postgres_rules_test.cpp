@@ -15,6 +15,15 @@ using outbox::postgres::progress;
 using outbox::postgres::render;
 using outbox::postgres::sight;
 
+namespace {
+
+/// Where a look begins.
+outbox::sequence_number begin(progress const& at) {
+    return at.next_look(1'000'000).behind;
+}
+
+}  // namespace
+
 TEST_CASE("each SQLSTATE means what the table says") {
     struct row {
         char const* sqlstate;
@@ -64,19 +73,19 @@ TEST_CASE("where nobody else was writing, a range is finished by the look that m
     REQUIRE(at.quiet());
     CHECK(at.quiet()->from == 5);
     CHECK(at.quiet()->own == 120);
-    CHECK(at.read_from() == 0);
+    CHECK(begin(at) == 0);
     at.bound(120);
-    CHECK(at.read_from() == 5);
+    CHECK(begin(at) == 5);
     CHECK(at.low() == 4);  // it is in hand
     CHECK_FALSE(at.quiet());
 
     // Somebody else got the next id.
     at.look(std::nullopt, 9, sight{121});
     at.bound(122);
-    CHECK(at.read_from() == 5);
+    CHECK(begin(at) == 5);
     CHECK_FALSE(at.quiet());
     at.look(std::nullopt, 9, sight{123});
-    CHECK(at.read_from() == 9);
+    CHECK(begin(at) == 9);
 }
 
 TEST_CASE("what is handed back is looked at again, however quiet it was") {
@@ -86,17 +95,17 @@ TEST_CASE("what is handed back is looked at again, however quiet it was") {
     at.hand_back(6);
     CHECK_FALSE(at.quiet());
     at.bound(120);
-    CHECK(at.read_from() < 6);
+    CHECK(begin(at) < 6);
     at.take_ready(6);
     at.look(std::nullopt, 8, sight{121});
-    CHECK(at.read_from() == 8);
+    CHECK(begin(at) == 8);
     // Of what is finished.
     at.hand_back(3);
-    CHECK(at.read_from() == 2);
+    CHECK(begin(at) == 2);
     at.bound(121);
-    CHECK(at.read_from() == 2);
+    CHECK(begin(at) == 2);
     at.look(std::nullopt, 8, sight{121});
-    CHECK(at.read_from() == 8);
+    CHECK(begin(at) == 8);
 }
 
 TEST_CASE("low stays below a ready record in hand, whatever is finished") {
@@ -125,7 +134,7 @@ TEST_CASE("a look that was cut finishes only what it covered") {
     at.take_ready(7);  // a late one, where the look ended
     at.look(7, 7, sight{3});
     at.settle(7);
-    CHECK(at.low() == 5);
+    CHECK(at.low() == 7);
     at.look(std::nullopt, 0, sight{3});
     CHECK(at.low() == 9);
 }
@@ -144,7 +153,7 @@ TEST_CASE("a record that is handed back is above low again until a look has pass
     at.take_ready(3);
     at.look(3, 3, sight{2});  // cut: 6 has not been looked at
     at.settle(3);
-    CHECK(at.low() == 2);
+    CHECK(at.low() == 3);
     at.take_ready(6);
     at.look(std::nullopt, 6, sight{2});
     CHECK(at.low() == 5);
@@ -169,48 +178,107 @@ TEST_CASE("ranges stay few under a transaction that never ends, and finish once 
 }
 
 TEST_CASE("a look begins behind what only the transactions that are open still may add to") {
-    progress at{0};
-    auto const open_start = [&] {
-        auto const found = at.behind_open();
-        return found ? std::pair{found->from, found->open}
-                     : std::pair{std::int64_t{0}, std::vector<std::uint64_t>{}};
-    };
     using start = std::pair<std::int64_t, std::vector<std::uint64_t>>;
+    progress at{0};
+    auto const next = [&] {
+        auto const found = at.next_look(1'000'000);
+        return start{found.behind, {found.open.begin(), found.open.end()}};
+    };
+    start const anew{0, {}};
     at.take_ready(5);
     at.look(std::nullopt, 5, sight{90, 101, {90, 100}});
-    CHECK_FALSE(at.behind_open());  // others may have got their ids and not been listed
+    CHECK(next() == anew);  // others may have got their ids and not been listed
     at.settle(5);
     at.bound(110);
     at.look(std::nullopt, 0, sight{90, 109, {90, 105}});
-    CHECK_FALSE(at.behind_open());  // nor does this list reach as far as the bound
+    CHECK(next() == anew);  // nor does this list reach as far as the bound
     at.take_ready(8);
     at.look(std::nullopt, 8, sight{90, 112, {90, 105, 111}});
-    CHECK(open_start() == start{5, {90, 105}});
+    CHECK(next() == start{5, {90, 105}});
     CHECK(at.low() == 0);
     at.bound(120);
     at.look(std::nullopt, 0, sight{90, 121, {90}});
-    CHECK(open_start() == start{8, {90}});
+    CHECK(next() == start{8, {90}});
     SECTION("what others are still writing to is left out") {
         at.take_ready(9);
-        at.look(std::nullopt, 9, sight{90, 130, {90, 125}});
+        at.look(std::nullopt, 9, sight{90, 130, {90, 125}, 125});
         at.bound(128);
-        at.look(std::nullopt, 0, sight{90, 132, {90, 125, 131}});
-        CHECK(open_start() == start{8, {90}});
+        at.look(std::nullopt, 0, sight{90, 132, {90, 125, 131}, 125});
+        CHECK(next() == start{8, {90}});
+        SECTION("until it shows that they stay, too") {
+            at.look(std::nullopt, 0, sight{90, 133, {90, 125}});
+            CHECK(next() == start{9, {90, 125}});
+            SECTION("and when the later one ends, only what it may have added to is looked at") {
+                at.pass_over(sight{90, 134, {90}});
+                CHECK(next() == start{8, {90}});
+            }
+            SECTION("and when the first one ends, all is") {
+                at.pass_over(sight{125, 134, {125}});
+                CHECK(next() == anew);
+            }
+        }
     }
-    SECTION("handing back takes it away") {
-        at.hand_back(8);
-        CHECK_FALSE(at.behind_open());
+    SECTION("a look begins before what is handed back") {
+        at.take_ready(7);
+        at.hand_back(7);
+        CHECK(next() == start{6, {90}});
     }
     SECTION("a look that ends before has not swept the rest") {
         at.look(6, 6, sight{90, 122, {90}});
-        CHECK_FALSE(at.behind_open());
+        CHECK(next() == start{6, {90}});
     }
     SECTION("all have ended") {
         at.settle(8);
         at.look(std::nullopt, 0, sight{123, 123, {}});
-        CHECK_FALSE(at.behind_open());
+        CHECK(next() == start{8, {}});
         CHECK(at.low() == 8);
     }
+}
+
+TEST_CASE("what is gone through anew is so a stretch at a time, and goes on where it ended") {
+    progress at{100, 1'000, 50};
+    auto next = at.next_look(300);
+    CHECK(next.behind == 100);
+    CHECK(next.reach == 400);
+    SECTION("it is final where all have ended that may add to it") {
+        at.look(next.reach, 0, sight{50, 51, {}});
+        CHECK(at.low() == 400);
+        next = at.next_look(600);
+        CHECK(next.behind == 400);
+        CHECK_FALSE(next.reach);
+        at.take_ready(900);
+        at.look(900, 900, sight{50, 51, {}});
+        CHECK(at.low() == 899);
+        at.look(std::nullopt, 0, sight{50, 51, {}});
+        CHECK(begin(at) == 1'000);
+    }
+    SECTION("it is passed while those who may add to it are open, and does not take place later") {
+        at.look(next.reach, 0, sight{20, 60, {20, 55}, 20});
+        CHECK(at.low() == 100);
+        next = at.next_look(200);
+        CHECK(next.behind == 400);
+        CHECK(next.reach == 600);
+        CHECK(next.else_passes);
+        CHECK(std::ranges::equal(next.open, std::vector<std::uint64_t>{20}));
+        at.pass_over(sight{61, 61, {}});
+        next = at.next_look(200);
+        CHECK(next.behind == 100);
+        CHECK_FALSE(next.else_passes);
+        CHECK(next.reach == 300);
+    }
+}
+
+TEST_CASE("what was drawn before it is read is final by the look that reads it") {
+    progress at{0};
+    at.look(10, 10, sight{50, 50, {}, 50, 500});
+    at.bound(60);
+    CHECK(begin(at) == 0);
+    // A transaction that began later is open all the time.
+    at.look(20, 20, sight{70, 75, {70}, 70, 700});
+    CHECK(begin(at) == 20);
+    at.look(30, 30, sight{70, 76, {70}, 70, 700});
+    CHECK(begin(at) == 30);
+    CHECK(at.low() == 30);
 }
 
 TEST_CASE("a retrying record in hand does not hold low") {

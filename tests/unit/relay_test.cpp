@@ -41,6 +41,16 @@ TEST_CASE(
     CHECK(at.box.dead_letters()[0].attempts == 3);
 }
 
+TEST_CASE("a storage that has found nothing yet is asked again at once") {
+    market all;
+    shop at{all, quick()};
+    at.place("found");
+    at.storage.look_in_vain(5);
+    auto worker = at.box.make_worker();
+    CHECK(worker.drain(1s));
+    CHECK(all.payloads() == "found");
+}
+
 TEST_CASE("a dead letter blocks its key, and only that, until it is discarded") {
     market all;
     auto settings = quick();

@@ -17,18 +17,20 @@ namespace outbox::postgres {
 
 namespace {
 
-sight read_sight(result const& rows) {
+/// Beyond all numbers: a look that begins there brings nothing, one that ends there all there is.
+constexpr auto nowhere = std::numeric_limits<sequence_number>::max();
+
+sight read_sight(result const& rows, lasting_transactions& lasting) {
     row_reader first{rows, 0};
-    auto const horizon = first.number<transaction_id>();
-    auto const next = first.number<transaction_id>();
-    std::vector<transaction_id> open;
+    sight seen{.horizon = first.number<transaction_id>(), .next = first.number<transaction_id>()};
+    seen.head = first.number<sequence_number>();
     for (int row = 0; row < row_count(rows); ++row) {
         row_reader from{rows, row};
-        from.skip();
-        from.skip();
-        if (!from.next_is_null()) open.push_back(from.number<transaction_id>());
+        for (int i = 0; i < 3; ++i) from.skip();
+        if (!from.next_is_null()) seen.open.push_back(from.number<transaction_id>());
     }
-    return {horizon, next, std::move(open)};
+    seen.recent = lasting.recent(seen.open);
+    return seen;
 }
 
 }  // namespace
@@ -78,24 +80,28 @@ void round::plan_ready(trip& plan) const {
     std::vector<sequence_number> from;
     std::vector<sequence_number> quiet_from;
     std::vector<std::string> own_ids;
-    std::vector<sequence_number> open_from;
+    std::vector<sequence_number> behind;
     std::vector<std::int64_t> open;
+    std::vector<sequence_number> reach;
     std::vector<sequence_number> hand;
     std::vector<sequence_number> held_to;
     for (auto const number : read_) {
         auto const& read = of_.held_.at(number).read;
         auto const back = handed_back.find(number);
-        from.push_back(back == handed_back.end() ? read.read_from()
-                                                 : std::min(read.read_from(), back->second - 1));
-        auto const quiet = back == handed_back.end() && plan.writes ? read.quiet() : std::nullopt;
-        quiet_from.push_back(quiet ? quiet->from : from.back());
+        bool const returns = back != handed_back.end();
+        auto const next = read.next_look(of_.stretch_.numbers(),
+                                         returns ? std::optional{back->second} : std::nullopt);
+        from.push_back(next.else_passes ? nowhere : next.below);
+        behind.push_back(next.behind);
+        open.insert(open.end(), next.open.begin(), next.open.end());
+        reach.push_back(next.reach.value_or(nowhere));
+        plan.looks.push_back({next.reach, next.else_passes});
+        auto const quiet = !returns && plan.writes ? read.quiet() : std::nullopt;
+        quiet_from.push_back(quiet ? quiet->from : next.behind);
         own_ids.push_back(quiet ? std::to_string(quiet->own) : "none");
-        auto const behind = back == handed_back.end() ? read.behind_open() : std::nullopt;
-        open_from.push_back(behind ? behind->from : from.back());
-        if (behind) open.insert(open.end(), behind->open.begin(), behind->open.end());
         auto const& ready = read.ready();
-        held_to.push_back(ready.empty() ? from.back() : ready.back().sequence);
-        auto one = std::ranges::upper_bound(ready, from.back(), {}, &progress::taken::sequence);
+        held_to.push_back(ready.empty() ? next.below : ready.back().sequence);
+        auto one = std::ranges::upper_bound(ready, next.below, {}, &progress::taken::sequence);
         for (; one != ready.end(); ++one) {
             if (!std::ranges::binary_search(settled, one->sequence)) hand.push_back(one->sequence);
         }
@@ -111,12 +117,13 @@ void round::plan_ready(trip& plan) const {
     values.add(quiet_from);
     values.add_array(own_ids, [](std::string const& one) { return std::string_view{one}; });
     open |= ranges::actions::sort | ranges::actions::unique;
-    values.add(open_from);
+    values.add(behind);
     values.add(open);
     values.add(held_to);
-    // Before the read: what has ended then, has ended for the read, too.
+    values.add(reach);
+    plan.open.assign(open.begin(), open.end());
     plan.sight = plan.commands.size();
-    plan.commands.push_back({sight_sql, {}, "sight"});
+    plan.commands.push_back({of_.sql_->look, {}, "look"});
     plan.ready = plan.commands.size();
     plan.commands.push_back(light ? command{of_.sql_->read_light, std::move(values), "light"}
                                   : command{of_.sql_->read_ready, std::move(values), "ready"});
@@ -124,7 +131,9 @@ void round::plan_ready(trip& plan) const {
 
 void round::read_ready_again() {
     trip plan;
+    plan.commands.push_back({begin_look_sql});
     plan_ready(plan);
+    plan.commands.push_back({"commit"});
     plan.answers = of_.link_.run(plan.commands);
     take_ready(plan);
 }
@@ -244,19 +253,40 @@ void round::take_ready(trip const& done) {
     if (too_heavy_) of_.heaviest_ = std::numeric_limits<std::int64_t>::max();
     cut = cut || payloads >= std::max(std::int64_t{1}, request_.bytes);
     if (cut) reply_.more = true;
-    auto const seen = read_sight(done.answers[*done.sight]);
+    auto const seen = read_sight(done.answers[*done.sight], of_.lasting_);
     bool reached = !(cut && found.empty());
     for (std::size_t i = 0; i < read_.size(); ++i) {
         auto& mine = of_.held_.at(read_[i]);
         mine.cut = !reached;
-        if (!reached) continue;
+        if (!reached || passed_over(done, i, seen)) continue;
         auto const here = found[read_[i]];
         bool const ends_here = cut && read_[i] == last;
-        mine.cut = ends_here || here.rows >= done.shares[i];
-        if (mine.cut) reply_.more = true;
-        mine.read.look(mine.cut ? std::optional{here.highest} : std::nullopt, here.highest, seen);
+        bool const filled = ends_here || here.rows >= done.shares[i];
+        looked(done, i, filled ? std::optional{here.highest} : std::nullopt, here.highest, seen);
         reached = !ends_here;
     }
+}
+
+/// Whether the look at this partition did not take place.
+bool round::passed_over(trip const& done, std::size_t at, sight const& seen) {
+    auto const ended = [&](transaction_id one) { return seen.has_ended(one); };
+    if (!done.looks[at].else_passes || std::ranges::none_of(done.open, ended)) return false;
+    auto& mine = of_.held_.at(read_[at]);
+    mine.cut = true;
+    mine.read.pass_over(seen);
+    reply_.more = true;
+    return true;
+}
+
+/// `filled`: where the look ended because it had brought enough.
+void round::looked(trip const& done, std::size_t at, std::optional<sequence_number> filled,
+                   sequence_number highest, sight const& seen) {
+    auto& mine = of_.held_.at(read_[at]);
+    auto const covered = filled ? filled : done.looks[at].reach;
+    mine.cut = covered.has_value();
+    if (mine.cut) reply_.more = true;
+    mine.read.look(covered, highest, seen);
+    stretched_ = stretched_ || (!filled && covered);
 }
 
 void round::take_drained(result const& rows) {
@@ -277,8 +307,12 @@ void round::take_alone(trip const& done) {
         chosen = read_row<record>(from);
     }
     if (done.ready) {
-        seen = read_sight(done.answers[*done.sight]);
-        if (row_count(done.answers[*done.ready]) > 0) {
+        seen = read_sight(done.answers[*done.sight], of_.lasting_);
+        if (row_count(done.answers[*done.ready]) == 0) {
+            for (std::size_t i = 0; i < read_.size(); ++i) {
+                if (!passed_over(done, i, seen)) looked(done, i, std::nullopt, 0, seen);
+            }
+        } else {
             row_reader from{done.answers[*done.ready], 0};
             reply_.more = true;
             from.skip();

@@ -55,10 +55,15 @@ select s.place::integer - 1 from unnest($1, $2) with ordinality as s(partition, 
    and (not $3 or (select m.sequence from outbox m
          where m.state = 3 and m.partition = s.partition and m.key = s.key limit 1) is null))";
 
-// What the snapshot of a moment before the read can see; as `sight`, an open transaction a row.
+// What one snapshot can see, as `sight`, an open transaction a row. A read that follows it sees the
+// same, so that what was made of the transactions that are open holds for it.
+inline constexpr std::string_view begin_look_sql =
+    "begin isolation level repeatable read, read only";
 inline constexpr std::string_view sight_sql = R"(
-select pg_snapshot_xmin(s.now), pg_snapshot_xmax(s.now), o.open
+select pg_snapshot_xmin(s.now), pg_snapshot_xmax(s.now),
+       q.last_value - (not q.is_called)::integer, o.open
   from (select pg_current_snapshot() as now) s
+ cross join outbox_sequence q
   left join lateral pg_snapshot_xip(s.now) as o(open) on true)";
 
 // A read is the sweep, too: everything above the low-water mark that is not in hand, as seen by one
@@ -67,8 +72,8 @@ select pg_snapshot_xmin(s.now), pg_snapshot_xmax(s.now), o.open
 // are open still.
 [[nodiscard]] inline std::string ready_records(std::string_view payload) {
     return R"(
-            select m.* from unnest($1, $2, $7, $8, $9, $10, $12)
-                   as p(partition, low, share, quiet_from, own_id, open_from, held_to)
+            select m.* from unnest($1, $2, $7, $8, $9, $10, $12, $13)
+                   as p(partition, low, share, quiet_from, own_id, open_from, held_to, reach)
              cross join lateral (select )" +
            std::string{record_columns} + std::string{payload} + R"( from outbox m
                  where m.state = 0 and m.partition = p.partition
@@ -79,6 +84,7 @@ select pg_snapshot_xmin(s.now), pg_snapshot_xmax(s.now), o.open
                                                               pg_current_snapshot())), false)
                                                      from unnest($11) as o(id))
                                          then p.open_from else p.low end
+                   and m.sequence <= p.reach
                    and (m.sequence > p.held_to or m.sequence not in (select unnest($3)))
                  order by m.sequence limit p.share) m)";
 }

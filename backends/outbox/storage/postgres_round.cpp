@@ -8,6 +8,8 @@
 #include <range/v3/action/unique.hpp>
 #include <utility>
 
+#include "outbox/storage/postgres_reading.hpp"
+
 namespace outbox::postgres {
 
 namespace {
@@ -46,6 +48,11 @@ round_reply round::run() {
         }
         if (plan.drained) take_drained(plan.answers[*plan.drained]);
         take_changed();
+        if (stretched_) {
+            of_.stretch_.walked(took_);
+        } else if (plan.ready) {
+            of_.stretch_.ended();
+        }
         return std::move(reply_);
     }
 }
@@ -53,16 +60,20 @@ round_reply round::run() {
 /// False: again, since partitions turned out to be lost, or scheduled records to be due.
 bool round::travel(trip& plan) {
     plan.writes = scheduled_due_ || writes();
-    if (plan.writes) {
-        plan_writes(plan);
-    } else {
+    if (plan.writes) plan_writes(plan);
+    plan.commands.push_back({begin_look_sql});
+    if (!plan.writes) {
         auto values = naming(named_);
         values.add(request_.promote);
+        plan.standing = plan.commands.size();
         plan.commands.push_back({of_.sql_->peek, std::move(values), "peek"});
     }
     plan_reads(plan);
+    plan.commands.push_back({"commit"});
+    auto const begun = system_clock{}.now();
     try {
         plan.answers = of_.link_.run(plan.commands);
+        took_ = system_clock{}.now() - begun;
     } catch (failure const& why) {
         if (plan.writes && why.command == plan.standing && why.sqlstate == division_by_zero) {
             of_.link_.roll_back();

@@ -35,6 +35,13 @@ private:
         std::optional<std::size_t> ready{};
         std::vector<std::size_t> by_place{};  ///< what settles rows where they were read
         std::vector<std::int64_t> shares{};   ///< of each partition in `read_`, at the most
+        /// At each partition in `read_`.
+        struct look {
+            std::optional<sequence_number> reach{};
+            bool else_passes{false};
+        };
+        std::vector<look> looks{};
+        std::vector<transaction_id> open{};  ///< what a look begins behind is good while these are
     };
 
     [[nodiscard]] bool travel(trip& plan);
@@ -60,6 +67,9 @@ private:
     void take_standing(result const& rows);
     void take_due(result const& rows);
     void take_ready(trip const& done);
+    [[nodiscard]] bool passed_over(trip const& done, std::size_t at, sight const& seen);
+    void looked(trip const& done, std::size_t at, std::optional<sequence_number> filled,
+                sequence_number highest, sight const& seen);
     void take_drained(result const& rows);
     void take_alone(trip const& done);
     [[nodiscard]] bool note(record const& chosen);
@@ -77,6 +87,8 @@ private:
     bool scheduled_due_{false};
     bool rows_lie_still_{true};  ///< nobody rewrote the table since they were read
     std::int64_t bytes_{0};
+    duration took_{0};       ///< the trip
+    bool stretched_{false};  ///< a look went as far as it was allowed to
     bool too_heavy_{false};  ///< a payload was left out that is beyond its share of the bytes
 };
 

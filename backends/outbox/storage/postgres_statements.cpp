@@ -41,7 +41,9 @@ constexpr std::string_view dead_before_head = R"(
       where d.state = 3 and d.partition = p.partition and d.key = h.key and d.sequence < h.sequence
       limit 1) is not null)";
 
-// What others hold matters to a worker that holds nothing, and could ask for its share.
+// What others hold matters to a worker that holds nothing, and could ask for its share. What lies
+// far behind is not looked for here: under a transaction that stays open it may be dead rows
+// alone, which their holder goes through a stretch at a time.
 std::string find_work_sql() {
     return R"(
 select p.partition,
@@ -49,9 +51,11 @@ select p.partition,
        (select count(distinct o.owner) from outbox_partition o
          where o.owner <> $2 and o.lease_until > t.now) as others
   from (select clock_timestamp() as now) t cross join outbox_partition p
+ cross join outbox_sequence q
  where p.partition <> all ($1)
    and (cardinality($1) = 0 or p.owner is null or p.owner = $2 or p.lease_until <= t.now)
-   and ((select m.sequence from outbox m
+   and (q.last_value - p.low > 1000000
+     or (select m.sequence from outbox m
           where m.state = 0 and m.partition = p.partition and m.sequence > p.low
           order by m.sequence limit 1) is not null
      or (select m.sequence from outbox m
@@ -79,6 +83,10 @@ with below as materialized (
        for no key update of p skip locked)
 update outbox_partition p set low = b.sequence - 1 from below b where p.partition = b.partition)";
 
+// Before the taking transaction gets its id.
+constexpr std::string_view head_sql =
+    "select q.last_value - (not q.is_called)::integer from outbox_sequence q";
+
 constexpr std::string_view take_sql = R"(
 with free as materialized (
     select p.partition, p.suspect, coalesce(p.owner <> $2, false) as died
@@ -96,7 +104,8 @@ update outbox_partition p
        reach = case when f.died or p.care_left > 0 then $5 else $4 end
   from free f
  where p.partition = f.partition
-returning p.partition, p.epoch, p.low, p.version, p.strikes, p.care_left, p.reach,
+returning p.partition, p.epoch, p.low, pg_current_xact_id()::text::bigint, p.version, p.strikes,
+          p.care_left, p.reach,
           case when f.died then f.suspect end)";
 
 std::string accuse_sql(std::string_view state) {
@@ -290,6 +299,7 @@ worker_statements::worker_statements(table_name const& table) {
 
     put(find_work, find_work_sql());
     put(mend_low, mend_low_sql);
+    put(head, head_sql);
     put(take, take_sql);
     put(accuse_retrying, accuse_sql("1"));
     put(accuse_ready, accuse_sql("0"));
@@ -317,6 +327,7 @@ worker_statements::worker_statements(table_name const& table) {
     put(promote, promote_sql);
     put(read_due, read_due_sql());
     put(drained, drained_sql);
+    put(look, sight_sql);
     put(read_ready, read_ready_sql());
     put(read_light, read_light_sql());
     put(note, "update outbox_partition p set suspect = $2 where p.partition = $1");

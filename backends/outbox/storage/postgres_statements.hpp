@@ -20,8 +20,9 @@ namespace outbox::postgres {
 struct worker_statements {
     explicit worker_statements(table_name const& table);
 
-    std::string mend_low;         ///< $1 me
-    std::string find_work;        ///< $1 held partitions, $2 me, $3 dead letters block
+    std::string mend_low;   ///< $1 me
+    std::string find_work;  ///< $1 held partitions, $2 me, $3 dead letters block
+    std::string head;
     std::string take;             ///< $1 candidates, $2 me, $3 lease, $4 reach, $5 careful, $6 most
     std::string accuse_retrying;  ///< $1 partition, $2 sequence
     std::string accuse_ready;
@@ -50,9 +51,11 @@ struct worker_statements {
     std::string read_due;          ///< $1 partitions, $2 keys, $3 in hand, $4 how many, $5 bytes,
                                    ///< $6 with payload, $7 dead letters block
     std::string drained;           ///< $1 partitions, $2 keys, $3 dead letters block
+    std::string look;              ///< what the snapshot of the transaction can see
     std::string read_ready;        ///< $1 partitions, $2 low, $3 in hand, $4–$6 as above, $7 how
                                    ///< many of each partition, $8 quiet start, $9 for which own id,
-                                   ///< $10 start while none of $11 has ended
+                                   ///< $10 start while none of $11 has ended, $12 highest in
+                                   ///< hand, $13 end
     std::string read_light;        ///< likewise
     std::string note;              ///< $1 partition, $2 sequence
     std::string read_one_ready;    ///< $1 partition, $2 sequence

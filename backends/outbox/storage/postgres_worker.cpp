@@ -75,12 +75,13 @@ acquired worker::acquire(acquire_request const& request) {
 void worker::take(acquire_request const& request, std::vector<partition_number> const& candidates,
                   std::int32_t room, acquired& taken) {
     std::array const commands{
-        command{"begin"},
+        command{"begin"}, command{sql_->head, {}, "head"},
         command{sql_->take,
                 parameters{candidates, id_, std::int64_t{request.lease.count()}, request.reach,
                            request.careful_reach, std::int64_t{room}},
                 "take"}};
     auto const answers = link_.run(commands);
+    auto const head = row_reader{answers[1], 0}.number<sequence_number>();
     auto const& rows = answers.back();
 
     holdings added;
@@ -89,7 +90,9 @@ void worker::take(acquire_request const& request, std::vector<partition_number> 
         row_reader from{rows, row};
         tenure got{.partition = from.number<partition_number>(),
                    .epoch = from.number<epoch_number>()};
-        holding mine{.epoch = got.epoch, .read = progress{from.number<sequence_number>()}};
+        auto const low = from.number<sequence_number>();
+        holding mine{.epoch = got.epoch,
+                     .read = progress{low, head, from.number<transaction_id>()}};
         mine.version = from.number<std::int64_t>();
         got.care = {.strikes = from.number<std::int32_t>(),
                     .left = from.number<std::int32_t>(),

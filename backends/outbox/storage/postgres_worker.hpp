@@ -16,6 +16,7 @@
 #include "outbox/storage/postgres_connection.hpp"
 #include "outbox/storage/postgres_progress.hpp"
 #include "outbox/storage/postgres_statements.hpp"
+#include "outbox/storage/postgres_stretch.hpp"
 
 namespace outbox::postgres {
 
@@ -72,7 +73,9 @@ private:
     holdings held_{};
     std::uint32_t looks_for_work_{0};
     std::int64_t heaviest_{0};  ///< payload that the last read brought
-    bool announced_;            ///< producers announce what they commit
+    lasting_transactions lasting_{};
+    stretch stretch_{};
+    bool announced_;         ///< producers announce what they commit
     bool committed_{false};  ///< something of this verb took effect: contention is no word for it
     bool broken_{false};
 };

@@ -31,6 +31,7 @@ class scripted_storage {
         std::function<void(std::string_view)> before{};
         std::function<void(std::string_view)> after{};
         std::map<std::string, int, std::less<>> calls{};
+        int in_vain{0};
 
         void call(std::string_view verb) {
             std::function<void(std::string_view)> hook;
@@ -40,6 +41,10 @@ class scripted_storage {
                 hook = before;
             }
             if (hook) hook(verb);
+        }
+        bool looks_in_vain() {
+            std::lock_guard const lock{mutex};
+            return in_vain > 0 && in_vain-- > 0;
         }
         void answer(std::string_view verb) {
             std::function<void(std::string_view)> hook;
@@ -67,7 +72,10 @@ public:
         }
         outbox::round_reply exchange(outbox::round_request const& request) {
             script_->call("exchange");
-            auto reply = inner_.exchange(request);
+            auto const looks = !request.read.empty() && request.records > 0;
+            bool const in_vain = looks && script_->looks_in_vain();
+            auto reply = inner_.exchange(in_vain ? without_reading(request) : request);
+            if (in_vain) reply.more = true;
             script_->answer("exchange");
             return reply;
         }
@@ -81,6 +89,11 @@ public:
         }
 
     private:
+        static outbox::round_request without_reading(outbox::round_request request) {
+            request.records = 0;
+            return request;
+        }
+
         std::shared_ptr<shared_state> script_;
         typename Inner::session inner_;
     };
@@ -104,6 +117,11 @@ public:
             throw outbox::error{code, "scripted"};
         };
         afterwards ? after(once) : before(once);
+    }
+    /// So many reads bring nothing, though there is more: a storage that searches for long.
+    void look_in_vain(int reads) {
+        std::lock_guard const lock{script_->mutex};
+        script_->in_vain = reads;
     }
     [[nodiscard]] int calls(std::string_view verb) const {
         std::lock_guard const lock{script_->mutex};
