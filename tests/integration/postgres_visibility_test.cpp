@@ -179,7 +179,7 @@ TEST_CASE("who takes over under a transaction that stays open goes on a stretch 
     CHECK(at.low(0) == "0");
 
     auto next = at.worker(201);
-    REQUIRE(next.acquire(support::everything).tenures.size() > 0);
+    REQUIRE_FALSE(next.acquire(support::everything).tenures.empty());
     at.put(7, "");
     auto search = read_until_found(next);
     CHECK(numbers(search.found) == std::vector{7});
