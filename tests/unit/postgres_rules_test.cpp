@@ -7,6 +7,7 @@
 #include "outbox/storage/postgres_progress.hpp"
 #include "outbox/storage/postgres_shares.hpp"
 #include "outbox/storage/postgres_statements.hpp"
+#include "outbox/storage/postgres_stretch.hpp"
 #include "outbox/testing/catch.hpp"
 
 using outbox::errc;
@@ -319,6 +320,23 @@ TEST_CASE("partitions with a backlog advance side by side, however their records
     auto const [lowest, highest] = std::ranges::minmax(fronts);
     CHECK(*lowest > 500'000);
     CHECK(*highest - *lowest < 2 * 1'000);
+}
+
+TEST_CASE("a stretch grows while it is quick, shrinks while it is slow, and starts anew") {
+    using namespace std::chrono_literals;
+    outbox::postgres::stretch at;
+    auto const first = at.numbers();
+    at.walked(10ms);
+    CHECK(at.numbers() == 2 * first);
+    at.walked(100ms);
+    CHECK(at.numbers() == 2 * first);
+    at.ended();
+    CHECK(at.numbers() == first);
+    for (int i = 0; i < 20; ++i) at.walked(1s);
+    CHECK(at.numbers() < first);
+    CHECK(at.numbers() > 0);
+    at.ended();
+    CHECK(at.numbers() < first);
 }
 
 TEST_CASE("names are rendered as whole words") {
