@@ -245,16 +245,16 @@ acquired basic_memory_storage<Clock>::session::acquire(acquire_request const& re
         result.tenures.push_back(std::move(got));
     }
 
-    if (held_.empty() && result.tenures.empty() && work_elsewhere) {
+    int const modest = std::max(1, partitions / static_cast<int>(owners.size()));
+    int lacks = std::min<int>(request.most, modest) - static_cast<int>(held_.size());
+    result.waiting = held_.empty() && work_elsewhere;
+    if (lacks <= 0 || (held_.empty() && !work_elsewhere)) return result;
+    std::map<message_id, int> rank;
+    for (auto& p : state_->all) {
+        if (!p.owner || p.owner == worker_ || p.lease_until <= now) continue;
+        if (++rank[*p.owner] <= modest) continue;
         result.waiting = true;
-        int const modest = std::max(1, partitions / static_cast<int>(owners.size()));
-        int asked = 0;
-        std::map<message_id, int> rank;
-        for (auto& p : state_->all) {
-            bool const beyond = p.owner && p.lease_until > now && ++rank[*p.owner] > modest;
-            if (!beyond || asked++ >= modest) continue;
-            p.wanted_until = now + request.lease / 2;
-        }
+        if (lacks-- > 0) p.wanted_until = now + request.lease / 2;
     }
     return result;
 }

@@ -43,15 +43,18 @@ constexpr std::string_view dead_before_head = R"(
 
 // What others hold matters to a worker that holds nothing, and could ask for its share. What lies
 // far behind is not looked for here: under a transaction that stays open it may be dead rows
-// alone, which their holder goes through a stretch at a time.
+// alone, which their holder goes through a stretch at a time. How many others there are is told
+// without work, too.
 std::string find_work_sql() {
     return R"(
-select p.partition,
-       coalesce(p.owner <> $2 and p.lease_until > t.now, false) as taken,
-       (select count(distinct o.owner) from outbox_partition o
-         where o.owner <> $2 and o.lease_until > t.now) as others
-  from (select clock_timestamp() as now) t cross join outbox_partition p
- cross join outbox_sequence q
+select o.others, w.partition, w.taken
+  from (select clock_timestamp() as now) t
+ cross join lateral (
+    select count(distinct o.owner) as others from outbox_partition o
+     where o.owner <> $2 and o.lease_until > t.now) o
+  left join lateral (
+select p.partition, p.served, coalesce(p.owner <> $2 and p.lease_until > t.now, false) as taken
+  from outbox_partition p cross join outbox_sequence q
  where p.partition <> all ($1)
    and (cardinality($1) = 0 or p.owner is null or p.owner = $2 or p.lease_until <= t.now)
    and (q.last_value - p.low > 1000000
@@ -66,8 +69,8 @@ select p.partition,
            R"( select h.sequence from heads h
            where (h.due is null or h.due <= t.now)
              and not ($3 and )" +
-           std::string{dead_before_head} + R"() limit 1) is not null)
- order by p.served, p.partition)";
+           std::string{dead_before_head} + R"() limit 1) is not null)) w on true
+ order by w.served, w.partition)";
 }
 
 // The net below the low-water mark: nothing ready can be there, unless somebody truncated the
@@ -122,18 +125,24 @@ returning m.sequence, m.id, m.key, m.attempts, m.deaths,
 
 constexpr std::string_view want_sql = R"(
 with beyond as materialized (
-    select p.partition from outbox_partition p
-      join (select o.partition,
+    select r.partition,
+           coalesce(r.wanted_until > clock_timestamp() + $3 / 2 * interval '1 microsecond', false)
+               as asked
+      from (select o.partition, o.wanted_until,
                    row_number() over (partition by o.owner order by o.partition) as place
               from outbox_partition o
              where o.owner <> $1 and o.lease_until > clock_timestamp()) r
-        on r.partition = p.partition
-     where r.place > $2
-       and coalesce(p.wanted_until < clock_timestamp() + $3 / 2 * interval '1 microsecond', true)
-     order by p.partition limit $2
-       for no key update of p skip locked)
-update outbox_partition p set wanted_until = clock_timestamp() + $3 * interval '1 microsecond'
-  from beyond b where p.partition = b.partition)";
+     where r.place > $2),
+chosen as materialized (
+    select p.partition from outbox_partition p join beyond b on b.partition = p.partition
+     where not b.asked
+     order by p.partition
+     limit greatest($4 - (select count(*) from beyond where asked), 0)
+       for no key update of p skip locked),
+marked as (
+    update outbox_partition p set wanted_until = clock_timestamp() + $3 * interval '1 microsecond'
+      from chosen c where p.partition = c.partition)
+select count(*) > 0 from beyond)";
 
 std::string parked_sql() {
     return R"(

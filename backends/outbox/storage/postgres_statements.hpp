@@ -26,7 +26,7 @@ struct worker_statements {
     std::string take;             ///< $1 candidates, $2 me, $3 lease, $4 reach, $5 careful, $6 most
     std::string accuse_retrying;  ///< $1 partition, $2 sequence
     std::string accuse_ready;
-    std::string want;     ///< $1 me, $2 share, $3 for how long
+    std::string want;     ///< $1 me, $2 share, $3 for how long, $4 how many
     std::string parked;   ///< $1 partitions, $2 dead letters block
     std::string release;  ///< $1 partitions, $2 epochs, $3 me, $4 low, $5–$7 caution
 

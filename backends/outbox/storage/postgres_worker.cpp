@@ -47,29 +47,41 @@ acquired worker::acquire(acquire_request const& request) {
         auto const found = link_.run(command{
             sql_->find_work, parameters{numbers(held_), id_, request.dead_letters_block}, "find"});
         std::vector<partition_number> candidates;
-        std::int64_t others = 0;
+        std::int32_t owners = 1;
+        bool work_elsewhere = false;
         for (int row = 0; row < row_count(found); ++row) {
             row_reader from{found, row};
+            owners = static_cast<std::int32_t>(from.number<std::int64_t>()) + 1;
+            if (from.next_is_null()) break;
             auto const partition = from.number<partition_number>();
-            if (!from.boolean()) candidates.push_back(partition);
-            others = from.number<std::int64_t>();
+            if (from.boolean()) {
+                work_elsewhere = true;
+            } else {
+                candidates.push_back(partition);
+            }
         }
-        bool const work_elsewhere = std::cmp_less(candidates.size(), row_count(found));
-        auto const owners = static_cast<std::int32_t>(others) + 1;
         auto const share = (partition_count + owners - 1) / owners;
         auto const room = std::min(request.most, share - static_cast<std::int32_t>(held_.size()));
         if (room > 0 && !candidates.empty()) take(request, candidates, room, taken);
-        if (held_.empty() && work_elsewhere) {
-            taken.waiting = true;
-            // Rounded up, the shares of the others can be all there is.
-            auto const modest = std::max(partition_count / owners, 1);
-            auto const half = request.lease.count() / 2;
-            static_cast<void>(link_.run(
-                command{sql_->want, parameters{id_, std::int64_t{modest}, half}, "want"}));
-            committed_ = true;
-        }
+        bool const may_ask = held_.empty() ? work_elsewhere : owners > 1;
+        bool const asks = may_ask && ask_for_share(request, owners);
+        taken.waiting = asks || (held_.empty() && work_elsewhere);
         return taken;
     });
+}
+
+/// Whether others hold more than their share, and this worker less: then they are asked for what it
+/// lacks.
+bool worker::ask_for_share(acquire_request const& request, std::int32_t owners) {
+    // Rounded up, the shares of the others can be all there is.
+    auto const modest = std::max(partition_count / owners, 1);
+    auto const lacks = std::min(request.most, modest) - static_cast<std::int32_t>(held_.size());
+    if (lacks <= 0) return false;
+    auto const half = request.lease.count() / 2;
+    auto const answer = link_.run(command{
+        sql_->want, parameters{id_, std::int64_t{modest}, half, std::int64_t{lacks}}, "want"});
+    committed_ = true;
+    return row_reader{answer, 0}.boolean();
 }
 
 void worker::take(acquire_request const& request, std::vector<partition_number> const& candidates,

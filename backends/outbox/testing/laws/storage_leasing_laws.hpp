@@ -162,8 +162,8 @@ TEST_CASE("storage: what is lost of a call does not keep the rest from being set
     CHECK(at.storage().statistics().backlog == kept);
 }
 
-TEST_CASE("storage: who holds more than a fair share hears that others wait") {
-    model at;
+/// Of so many keys that there is work in next to all partitions.
+void put_everywhere(model& at) {
     std::vector<std::string> keys;
     std::vector<outbox::draft> drafts;
     for (int number = 0; number < 400; ++number) keys.push_back("k" + std::to_string(number));
@@ -171,6 +171,11 @@ TEST_CASE("storage: who holds more than a fair share hears that others wait") {
         drafts.push_back(laws::draft_of(number, keys[static_cast<std::size_t>(number)]));
     }
     laws::put(at, drafts);
+}
+
+TEST_CASE("storage: who holds more than a fair share hears that others wait") {
+    model at;
+    put_everywhere(at);
     laws::worker first{at, 100};
     auto const all = first.acquire().tenures.size();
     CHECK(all <= model::partitions);
@@ -183,6 +188,30 @@ TEST_CASE("storage: who holds more than a fair share hears that others wait") {
     CHECK(first.read(1).wanted.size() == (all > share ? all - share : 0));
     first.release();
     CHECK(second.acquire().tenures.size() == all);
+}
+
+TEST_CASE("storage: who holds less than a fair share asks for what it lacks") {
+    model at;
+    put_everywhere(at);
+    laws::worker first{at, 100};
+    auto const all = first.acquire().tenures.size();
+    auto const share = std::max<std::size_t>(model::partitions / 2, 1);
+    if (all <= share + 1) return;
+    std::vector<outbox::renewal> all_but_one;
+    for (auto const one : first.held()) all_but_one.push_back({one, {}});
+    all_but_one.pop_back();
+    at.elapse(laws::lease - 20s);
+    first.exchange({.renewals = all_but_one, .lease = laws::lease});
+    at.elapse(30s);
+
+    laws::worker second{at, 101};
+    auto const taken = second.acquire();
+    CHECK(taken.tenures.size() == 1);
+    CHECK(taken.waiting);
+    CHECK(first.read(1).wanted.size() == std::min(share - 1, all - 1 - share));
+    // What is on its way to it already is not asked for twice.
+    CHECK(second.acquire().waiting);
+    CHECK(first.read(1).wanted.size() == std::min(share - 1, all - 1 - share));
 }
 
 TEST_CASE("storage: `most` limits what is acquired") {
