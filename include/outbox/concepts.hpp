@@ -63,9 +63,9 @@ concept storage_session = requires(S& s, acquire_request const& acquire, round_r
 //           the old owner's reach, and a record that was noted as alone in flight gets deaths + 1,
 //           becomes retrying, due now, and is reported. Where others hold more than a fair share,
 //           here rounded down but at least one, and this worker then holds less, it marks as wanted
-//           what they hold beyond, so much of it as it lacks, and says `waiting`; not when it holds
-//           nothing and finds no work. It also says so when it holds nothing and all work is in
-//           partitions of others. Durable before it returns.
+//           what they hold beyond, so much of it as it lacks to that share, or to `most`, and says
+//           `waiting`; not when it holds nothing and finds no work. It also says so when it holds
+//           nothing and all work is in partitions of others. Durable before it returns.
 // exchange  1. settles: all of it, in one transaction, fenced by (owner, epoch) of every partition
 //           that is named anywhere in the request; for a partition that was overtaken nothing is
 //           done, and it is reported as lost. Durable before it returns, unless it contains nothing

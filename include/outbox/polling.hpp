@@ -27,7 +27,7 @@ public:
         step_ = first_step;
         next_ = std::min(next_, now + step_);
     }
-    /// The work that is left is in other hands at the moment: look again sooner than usual.
+    /// Others are about to give something back: look again sooner than usual.
     void hurry(monotonic_time at) {
         next_ = std::min(next_, at);
     }

@@ -41,17 +41,18 @@ constexpr std::string_view dead_before_head = R"(
       where d.state = 3 and d.partition = p.partition and d.key = h.key and d.sequence < h.sequence
       limit 1) is not null)";
 
-// What others hold matters to a worker that holds nothing, and could ask for its share. What lies
+// Whether there is work in what others hold matters to a worker that holds nothing. What lies
 // far behind is not looked for here: under a transaction that stays open it may be dead rows
-// alone, which their holder goes through a stretch at a time. How many others there are is told
-// without work, too.
+// alone, which their holder goes through a stretch at a time. How many others there are, and how
+// much one of them holds at the most, is told without work, too.
 std::string find_work_sql() {
     return R"(
-select o.others, w.partition, w.taken
+select o.others, o.most, w.partition, w.taken
   from (select clock_timestamp() as now) t
  cross join lateral (
-    select count(distinct o.owner) as others from outbox_partition o
-     where o.owner <> $2 and o.lease_until > t.now) o
+    select count(*) as others, coalesce(max(h.partitions), 0) as most
+      from (select count(*) as partitions from outbox_partition o
+             where o.owner <> $2 and o.lease_until > t.now group by o.owner) h) o
   left join lateral (
 select p.partition, p.served, coalesce(p.owner <> $2 and p.lease_until > t.now, false) as taken
   from outbox_partition p cross join outbox_sequence q
@@ -138,11 +139,9 @@ chosen as materialized (
      where not b.asked
      order by p.partition
      limit greatest($4 - (select count(*) from beyond where asked), 0)
-       for no key update of p skip locked),
-marked as (
-    update outbox_partition p set wanted_until = clock_timestamp() + $3 * interval '1 microsecond'
-      from chosen c where p.partition = c.partition)
-select count(*) > 0 from beyond)";
+       for no key update of p skip locked)
+update outbox_partition p set wanted_until = clock_timestamp() + $3 * interval '1 microsecond'
+  from chosen c where p.partition = c.partition)";
 
 std::string parked_sql() {
     return R"(

@@ -48,10 +48,12 @@ acquired worker::acquire(acquire_request const& request) {
             sql_->find_work, parameters{numbers(held_), id_, request.dead_letters_block}, "find"});
         std::vector<partition_number> candidates;
         std::int32_t owners = 1;
+        std::int64_t most_held = 0;
         bool work_elsewhere = false;
         for (int row = 0; row < row_count(found); ++row) {
             row_reader from{found, row};
             owners = static_cast<std::int32_t>(from.number<std::int64_t>()) + 1;
+            most_held = from.number<std::int64_t>();
             if (from.next_is_null()) break;
             auto const partition = from.number<partition_number>();
             if (from.boolean()) {
@@ -63,25 +65,30 @@ acquired worker::acquire(acquire_request const& request) {
         auto const share = (partition_count + owners - 1) / owners;
         auto const room = std::min(request.most, share - static_cast<std::int32_t>(held_.size()));
         if (room > 0 && !candidates.empty()) take(request, candidates, room, taken);
-        bool const may_ask = held_.empty() ? work_elsewhere : owners > 1;
-        bool const asks = may_ask && ask_for_share(request, owners);
-        taken.waiting = asks || (held_.empty() && work_elsewhere);
+        taken.waiting = held_.empty() && work_elsewhere;
+        // Rounded up, the shares of the others can be all there is.
+        auto const modest = std::max(partition_count / owners, 1);
+        auto const lacks = std::min(request.most, modest) - static_cast<std::int32_t>(held_.size());
+        bool const has_use = !held_.empty() || work_elsewhere;
+        if (has_use && lacks > 0 && most_held > modest) {
+            taken.waiting = true;
+            ask_for_share(modest, lacks, request.lease / 2);
+        }
         return taken;
     });
 }
 
-/// Whether others hold more than their share, and this worker less: then they are asked for what it
-/// lacks.
-bool worker::ask_for_share(acquire_request const& request, std::int32_t owners) {
-    // Rounded up, the shares of the others can be all there is.
-    auto const modest = std::max(partition_count / owners, 1);
-    auto const lacks = std::min(request.most, modest) - static_cast<std::int32_t>(held_.size());
-    if (lacks <= 0) return false;
-    auto const half = request.lease.count() / 2;
-    auto const answer = link_.run(command{
-        sql_->want, parameters{id_, std::int64_t{modest}, half, std::int64_t{lacks}}, "want"});
-    committed_ = true;
-    return row_reader{answer, 0}.boolean();
+/// What was just taken is worth more than the question, which the next look repeats.
+void worker::ask_for_share(std::int32_t modest, std::int32_t lacks, duration time) {
+    try {
+        static_cast<void>(link_.run(command{
+            sql_->want,
+            parameters{id_, std::int64_t{modest}, std::int64_t{time.count()}, std::int64_t{lacks}},
+            "want"}));
+    } catch (failure const& why) {
+        if (classify(why.sqlstate) != errc::contention) throw;
+        link_.roll_back();
+    }
 }
 
 void worker::take(acquire_request const& request, std::vector<partition_number> const& candidates,

@@ -63,7 +63,7 @@ private:
     void mend_low();
     void take(acquire_request const& request, std::vector<partition_number> const& candidates,
               std::int32_t room, acquired& taken);
-    [[nodiscard]] bool ask_for_share(acquire_request const& request, std::int32_t owners);
+    void ask_for_share(std::int32_t modest, std::int32_t lacks, duration time);
     void accuse(tenure& of, sequence_number suspect);
     void read_parked(std::vector<partition_number> const& partitions, bool dead_letters_block,
                      std::vector<std::pair<parked_key, bool>>& found);
