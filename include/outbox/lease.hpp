@@ -75,7 +75,7 @@ struct acquire_request {
 
 struct acquired {
     std::vector<tenure> tenures{};
-    bool waiting{false};  ///< others hold what it has none of, or too little; they have been told
+    bool waiting{false};  ///< others hold what it could use; who holds too much was told
 };
 
 /// Asks for the retrying records of one key, earliest first.
